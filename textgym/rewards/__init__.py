@@ -1,0 +1,1 @@
+"""Reward functions: a batch of finished episodes in, one score each out."""

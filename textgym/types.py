@@ -1,0 +1,64 @@
+"""The records that every layer shares: prompts and episodes. Knows no tokenizer and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TokenIds = tuple[int, ...]
+
+FINISH_REASONS = ("eos", "stop", "length")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One item of a data source.
+
+    Attributes:
+        prompt_id: Index of the item in its source, at least 0.
+        text: The rendered prompt, exactly what is tokenised.
+        references: Human-written responses, possibly none.
+        facts: What the task's gold utility knows about the item; opaque to everything else.
+    """
+
+    prompt_id: int
+    text: str
+    references: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """One prompt and one finished response, with what the environment paid for it.
+
+    Attributes:
+        prompt: The item that the episode answered.
+        prompt_ids: Token ids of the prompt as the environment showed it (after truncation).
+        response_ids: Token ids of the response, the end token included where there is one.
+        response: Decoded response, without special tokens.
+        finish_reason: One of `FINISH_REASONS`.
+        rewards: Reward paid at each step, one per response token; empty where not recorded.
+        ref_log_probs: log pi_ref(a|s) at each step in nats; empty where not recorded.
+        score: The reward function's number for the episode, None before it was scored.
+        gold_score: Hidden true utility, None where the task has none.
+        reward_terms: Named parts of the final step's reward; they sum to it.
+    """
+
+    prompt: Prompt
+    prompt_ids: TokenIds
+    response_ids: TokenIds
+    response: str
+    finish_reason: str
+    rewards: tuple[float, ...] = ()
+    ref_log_probs: tuple[float, ...] = ()
+    score: float | None = None
+    gold_score: float | None = None
+    reward_terms: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Reject a finish reason that no environment gives."""
+        if self.finish_reason not in FINISH_REASONS:
+            raise ValueError(
+                f"finish_reason must be one of {FINISH_REASONS}, got {self.finish_reason!r}"
+            )

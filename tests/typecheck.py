@@ -1,7 +1,7 @@
 """Type-check the built wheel from outside the repository.
 
-From the repository root a type checker sees only `textgym/` (the two other packages stand beside it)
-and passes vacuously, so the wheel is unpacked elsewhere and the number of files is asserted.
+From the repository root a type checker sees only `textgym/` (the two other packages stand beside
+it) and passes vacuously, so the wheel is unpacked elsewhere and the number of files is asserted.
 
 Run as `python -m tests.typecheck WORKDIR`, where WORKDIR/wheel holds the wheel.
 """
@@ -24,7 +24,14 @@ def main(work: Path) -> int:
     target = work / "unpacked"
     (wheel,) = (work / "wheel").glob("textgym-*.whl")
     zipfile.ZipFile(wheel).extractall(target)
-    command = [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), "textgym"]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        str(root / "pyproject.toml"),
+        "textgym",
+    ]
     result = subprocess.run(command, cwd=target, capture_output=True, text=True, check=False)
     print(result.stdout + result.stderr)
     found = re.search(r"(?:in|checked) (\d+) source files?", result.stdout)

@@ -1,0 +1,92 @@
+"""What every benchmark shares: arguments, paired timing, the printed table and the JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+
+def parse_arguments(description: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the flags that all benchmarks take."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--quick", action="store_true", help="a run of about a minute")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
+    parser.add_argument("--repeats", type=int, help="paired repetitions (default: 5, quick: 2)")
+    args = parser.parse_args(argv)
+    args.repeats = args.repeats or (2 if args.quick else 5)
+    return args
+
+
+def paired_rates(
+    contenders: Mapping[str, Callable[[], int]], repeats: int
+) -> dict[str, list[float]]:
+    """Time contenders in turn, so that a slow minute of the machine meets all of them.
+
+    Args:
+        contenders: Name to a function that does the work and returns how many tokens it made.
+        repeats: Measured rounds, after one unmeasured round.
+
+    Returns:
+        Name to tokens per second in each round.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_index in range(repeats + 1):
+        for name, work in contenders.items():
+            start = time.perf_counter()
+            tokens = work()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if round_index:
+                rates[name].append(tokens / (time.perf_counter() - start))
+    return rates
+
+
+def median_ratio(rates: Mapping[str, Sequence[float]], name: str, base: str) -> float:
+    """Median over rounds of the ratio of two contenders' rates in the same round."""
+    pairs = zip(rates[name], rates[base], strict=True)
+    return statistics.median(ours / theirs for ours, theirs in pairs)
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print an aligned table; floats get three significant digits."""
+    cells = [[_cell(value) for value in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    print(f"\n{title}")
+    for index, row in enumerate(cells):
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+        if index == 0:
+            print("  " + "  ".join("-" * width for width in widths))
+
+
+def _cell(value: Any) -> str:
+    return (
+        f"{value:,.3g}"
+        if isinstance(value, float) and abs(value) < 1000
+        else (f"{value:,.0f}" if isinstance(value, float) else str(value))
+    )
+
+
+def write_json(path: Path | None, name: str, ratios: Mapping[str, float], details: Any) -> None:
+    """Write `{"benchmark", "ratios", "details", "machine"}` where a path was given."""
+    if path is None:
+        return
+    machine = {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+    }
+    content = {"benchmark": name, "ratios": dict(ratios), "details": details, "machine": machine}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

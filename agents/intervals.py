@@ -126,7 +126,9 @@ def wilson_interval(successes: float, count: int, level: float = 0.95) -> Estima
         ValueError: No trials, or successes outside [0, count].
     """
     if count < 1 or not 0 <= successes <= count:
-        raise ValueError(f"expected 0 <= successes <= count, count >= 1, got {successes!r}/{count!r}")
+        raise ValueError(
+            f"expected 0 <= successes <= count, count >= 1, got {successes!r}/{count!r}"
+        )
     share, z = successes / count, _quantile(level)
     scale = 1 + z * z / count
     centre = (share + z * z / (2 * count)) / scale

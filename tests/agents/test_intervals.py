@@ -1,3 +1,5 @@
+"""Intervals against closed forms and published values."""
+
 import numpy as np
 import pytest
 from textgym.agents.intervals import (

@@ -1,0 +1,1 @@
+"""Language models: loading, per-row caches, sampling, full forwards. Import the modules in it."""

@@ -1,0 +1,260 @@
+"""Tokenizers behind one small interface: Hugging Face folders and symbol tables for tiny MDPs.
+
+Importing this module is cheap; `transformers` is imported when the first tokenizer is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from textgym.models.model_source import cannot_load, is_local_only
+from textgym.models.sentencepiece_training import train_sentencepiece
+
+__all__ = [
+    "SymbolTokenizer",
+    "TextTokenizer",
+    "Tokenizer",
+    "load_tokenizer",
+    "train_sentencepiece",
+]
+
+SYMBOLS_PREFIX = "symbols:"
+SYMBOLS_FILE = "symbols.json"
+SYMBOL_EOS = "<eos>"
+# What a folder must hold one of for AutoTokenizer to find a tokenizer in it.
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+)
+
+ChatMessages = Sequence[Mapping[str, str]]
+
+
+class Tokenizer(Protocol):
+    """What the environments need of a tokenizer.
+
+    Attributes:
+        vocab_size: Number of ids, added tokens included; ids lie in [0, vocab_size).
+        eos_ids: Every id that ends a response, ascending, possibly none.
+        fingerprint: Hex digest; equal for tokenizers that map every text to the same ids.
+        hf: The Hugging Face tokenizer, None where there is none.
+    """
+
+    vocab_size: int
+    eos_ids: tuple[int, ...]
+    fingerprint: str
+    hf: Any
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of `text`, no special tokens added."""
+        ...
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
+        """Return the text of `ids`."""
+        ...
+
+    def render_chat(self, messages: ChatMessages) -> str:
+        """Render chat messages into the prompt that asks for the assistant's reply."""
+        ...
+
+    def save(self, folder: str | Path) -> None:
+        """Write what `load_tokenizer(folder)` needs."""
+        ...
+
+
+class TextTokenizer:
+    """A Hugging Face tokenizer from a local folder or a hub name; see `Tokenizer`.
+
+    Special tokens written out in a text are read as such: chat templates rely on it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Load the tokenizer of a folder or hub name.
+
+        Raises:
+            ValueError: The folder has no tokenizer, or the name cannot be fetched.
+        """
+        self.path = str(path)
+        self.hf: Any = _load_hugging_face(self.path)
+        self.vocab_size: int = len(self.hf)
+        self.eos_ids: tuple[int, ...] = _eos_ids(self.path, self.hf)
+        self.fingerprint: str = _fingerprint(self.hf)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of `text`, no special tokens added, never truncated."""
+        return list(self.hf.encode(text, add_special_tokens=False, verbose=False))
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
+        """Return the text of `ids`, spaces as they were."""
+        return self.hf.decode(
+            [int(i) for i in ids],
+            skip_special_tokens=skip_special_tokens,
+            clean_up_tokenization_spaces=False,
+        )
+
+    def render_chat(self, messages: ChatMessages) -> str:
+        """Render messages (`role`, `content`) with the tokenizer's own chat template.
+
+        Raises:
+            ValueError: The tokenizer has no chat template.
+        """
+        if not self.hf.chat_template:
+            raise ValueError(
+                f"the tokenizer of {self.path!r} has no chat template, so chat messages cannot be "
+                f"rendered; expected a plain text prompt, got {len(messages)} messages"
+            )
+        return self.hf.apply_chat_template(
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the tokenizer's files, the SentencePiece model included where there is one."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        self.hf.save_pretrained(target)
+        source = Path(self.path) / "tokenizer.model"
+        if source.is_file() and source.resolve() != (target / "tokenizer.model").resolve():
+            shutil.copyfile(source, target / "tokenizer.model")
+
+
+class SymbolTokenizer:
+    """Words of a fixed table, separated by spaces: for MDPs small enough to enumerate."""
+
+    hf: Any = None
+
+    def __init__(self, symbols: Sequence[str], eos: str | None = SYMBOL_EOS) -> None:
+        """Number the symbols in the given order.
+
+        Args:
+            symbols: Distinct words without white space.
+            eos: The symbol that ends a response; None for no such symbol.
+
+        Raises:
+            ValueError: No symbols, a repeated one, one with white space, or an unknown `eos`.
+        """
+        self.symbols = tuple(symbols)
+        if not self.symbols or len(set(self.symbols)) != len(self.symbols):
+            raise ValueError(f"symbols must be distinct and at least one, got {list(symbols)!r}")
+        if any(len(symbol.split()) != 1 or symbol.split()[0] != symbol for symbol in self.symbols):
+            raise ValueError(f"symbols must be words without white space, got {list(symbols)!r}")
+        if eos is not None and eos not in self.symbols:
+            raise ValueError(f"eos must be one of the symbols {list(symbols)!r}, got {eos!r}")
+        self.eos = eos
+        self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
+        self.vocab_size = len(self.symbols)
+        self.eos_ids: tuple[int, ...] = () if eos is None else (self._ids[eos],)
+        table = json.dumps([self.symbols, eos])
+        self.fingerprint = hashlib.sha256(table.encode()).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of the words of `text`.
+
+        Raises:
+            ValueError: A word that is no symbol.
+        """
+        words = text.split()
+        unknown = [word for word in words if word not in self._ids]
+        if unknown:
+            raise ValueError(f"expected symbols among {list(self.symbols)!r}, got {unknown[0]!r}")
+        return [self._ids[word] for word in words]
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
+        """Return the symbols of `ids` joined by spaces, `eos` left out where asked."""
+        words = [self.symbols[int(i)] for i in ids]
+        return " ".join(w for w in words if not (skip_special_tokens and w == self.eos))
+
+    def render_chat(self, messages: ChatMessages) -> str:
+        """Refuse: symbols have no chat template."""
+        raise ValueError(
+            f"a symbol tokenizer has no chat template; expected a plain text prompt, "
+            f"got {len(messages)} messages"
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the table as `symbols.json`."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        table = {"symbols": self.symbols, "eos": self.eos}
+        (Path(folder) / SYMBOLS_FILE).write_text(json.dumps(table), encoding="utf-8")
+
+
+_CACHE: dict[tuple[Any, ...], Tokenizer] = {}
+
+
+def load_tokenizer(path_or_name: str | Path) -> Tokenizer:
+    """Return the tokenizer of a folder, a hub name or a `"symbols:a b <eos>"` string.
+
+    Loaded once per process; a folder whose files changed is loaded again.
+
+    Raises:
+        ValueError: No tokenizer there, or the name cannot be fetched.
+    """
+    name = str(path_or_name)
+    key = (name, _file_stamps(Path(name)))
+    if key not in _CACHE:
+        _CACHE[key] = _open(name)
+    return _CACHE[key]
+
+
+def _open(name: str) -> Tokenizer:
+    if name.startswith(SYMBOLS_PREFIX):
+        symbols = name[len(SYMBOLS_PREFIX) :].split()
+        return SymbolTokenizer(symbols, SYMBOL_EOS if SYMBOL_EOS in symbols else None)
+    table = Path(name) / SYMBOLS_FILE
+    if table.is_file():
+        content = json.loads(table.read_text(encoding="utf-8"))
+        return SymbolTokenizer(content["symbols"], content["eos"])
+    return TextTokenizer(name)
+
+
+def _file_stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    names = (*TOKENIZER_FILES, SYMBOLS_FILE, "generation_config.json")
+    files = [folder / name for name in names if (folder / name).is_file()]
+    return tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+
+
+def _load_hugging_face(path: str) -> Any:
+    from transformers import AutoTokenizer
+
+    local_only = is_local_only(path, "tokenizer")
+    if Path(path).is_dir() and not any((Path(path) / name).is_file() for name in TOKENIZER_FILES):
+        raise ValueError(
+            f"no tokenizer in the folder {path!r}: expected one of {', '.join(TOKENIZER_FILES)}; "
+            f"pass tokenizer=... where it lies elsewhere"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(
+            path, trust_remote_code=False, local_files_only=local_only
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise cannot_load(path, "tokenizer", error) from error
+
+
+def _eos_ids(path: str, hf: Any) -> tuple[int, ...]:
+    """Return the tokenizer's end token and those of the model's generation config."""
+    from transformers import GenerationConfig
+
+    found: set[int] = set() if hf.eos_token_id is None else {int(hf.eos_token_id)}
+    try:
+        local_only = is_local_only(path, "generation config")
+        eos = GenerationConfig.from_pretrained(path, local_files_only=local_only).eos_token_id
+    except OSError:  # a tokenizer alone, without a model beside it
+        eos = None
+    if eos is not None:
+        found.update(int(i) for i in (eos if isinstance(eos, (list, tuple)) else [eos]))
+    return tuple(sorted(i for i in found if 0 <= i < len(hf)))
+
+
+def _fingerprint(hf: Any) -> str:
+    digest = hashlib.sha256(json.dumps(sorted(hf.get_vocab().items())).encode())
+    if hf.is_fast:
+        digest.update(hf.backend_tokenizer.to_str().encode())
+    return digest.hexdigest()

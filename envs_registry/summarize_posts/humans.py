@@ -1,0 +1,78 @@
+"""Simulated people: who writes the reference summaries, and what a perfect one would say.
+
+The people are noisy on purpose: they leave facts out, get one wrong, ramble and repeat, so that a
+model that imitates them perfectly stays far from the best summary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from textgym.envs_registry.summarize_posts.facts import TOLD_FACTS, alternatives
+from textgym.envs_registry.summarize_posts.lexicon import PEOPLE
+from textgym.envs_registry.summarize_posts.phrasings import CONNECTORS, SUMMARY_CLAUSES
+from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, pick, words_of
+
+STATEMENTS = ("problem", "tried", "outcome")
+
+DROP_CLAUSE = 0.16
+WRONG_FACT = 0.25
+RAMBLE = 0.25
+REPEAT = 0.1
+JOIN = 0.5
+
+
+def ideal_summary(facts: Mapping[str, Any]) -> str:
+    """The plainest summary that tells every fact; its gold utility is 1."""
+    words = words_of(facts)
+    plain = {kind: SUMMARY_CLAUSES[kind][0].format(**words) for kind in (*STATEMENTS, "question")}
+    return (
+        f"{capitalised(plain['problem'])}. {plain['tried']}, but {plain['outcome']}. "
+        f"{capitalised(plain['question'])}?"
+    )
+
+
+def reference_summary(facts: Mapping[str, Any], rng: np.random.Generator) -> str:
+    """What one noisy person wrote under the post; no leading space, one to seven clauses."""
+    believed = _misread(facts, rng) if rng.random() < WRONG_FACT else facts
+    words = words_of(believed)
+    kinds = [kind for kind in (*STATEMENTS, "question") if rng.random() >= DROP_CLAUSE]
+    kinds = kinds or ["problem"]
+    told = [(kind, phrase(pick(SUMMARY_CLAUSES[kind], rng), words, rng)) for kind in kinds]
+    sentences = _sentences(told, rng)
+    if rng.random() < RAMBLE:
+        sentences.insert(int(rng.integers(len(sentences) + 1)), pick(facts["distractors"], rng) + ".")
+    if rng.random() < REPEAT:
+        sentences.append(phrase(pick(SUMMARY_CLAUSES[kinds[0]], rng), words, rng) + _end(kinds[0]))
+    return " ".join(capitalised(sentence) for sentence in sentences)
+
+
+def _misread(facts: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """The facts with one of them replaced by another of the same subreddit."""
+    name = pick(TOLD_FACTS, rng)
+    others = [
+        value for value in alternatives(facts["subreddit"])[name] if value != facts[name]
+    ]
+    believed = {**facts, name: pick(others, rng)}
+    return {**believed, "pronoun": PEOPLE[believed["who"]]}
+
+
+def _sentences(told: list[tuple[str, str]], rng: np.random.Generator) -> list[str]:
+    """Join neighbouring statements at random; at most two clauses in a sentence."""
+    sentences: list[str] = []
+    joined = True
+    for kind, clause in told:
+        if not joined and kind in CONNECTORS and rng.random() < JOIN:
+            sentences[-1] = sentences[-1][:-1] + pick(CONNECTORS[kind], rng) + clause + "."
+            joined = True
+        else:
+            sentences.append(clause + _end(kind))
+            joined = False
+    return sentences
+
+
+def _end(kind: str) -> str:
+    return "?" if kind == "question" else "."

@@ -45,16 +45,16 @@ def tiny_config(architecture: str, vocab_size: int = TINY_VOCAB_SIZE, **changes:
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "head_dim": 8,
-        "max_position_embeddings": 128,
+        "max_position_embeddings": 512,
     }
     special: dict[str, dict[str, Any]] = {
-        "gpt2": {"n_embd": TINY_WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 128},
+        "gpt2": {"n_embd": TINY_WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 512},
         "gpt_neox": {
             "hidden_size": TINY_WIDTH,
             "intermediate_size": 48,
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
-            "max_position_embeddings": 128,
+            "max_position_embeddings": 512,
         },
         "opt": {
             "hidden_size": TINY_WIDTH,
@@ -62,7 +62,7 @@ def tiny_config(architecture: str, vocab_size: int = TINY_VOCAB_SIZE, **changes:
             "ffn_dim": 48,
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
-            "max_position_embeddings": 128,
+            "max_position_embeddings": 512,
         },
         "mistral": {**llama_like, "sliding_window": None},
     }

@@ -31,7 +31,7 @@ class ResponseSequence:
         positions, length = self.action_positions, len(self.ids)
         if not 1 <= self.prompt_length <= length:
             raise ValueError(f"prompt_length must be in [1, {length}], got {self.prompt_length!r}")
-        if len(positions) and not (1 <= positions[0] and positions[-1] < length):
+        if len(positions) and not (positions[0] >= 1 and positions[-1] < length):
             raise ValueError(f"action_positions must be in [1, {length - 1}], got {positions!r}")
 
 

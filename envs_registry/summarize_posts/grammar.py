@@ -55,7 +55,7 @@ def _inflected(templates: dict[str, str], name: str) -> dict[str, tuple[tuple[st
     surfaces: dict[str, tuple[tuple[str, str], ...]] = {}
     for template, value in templates.items():
         for pronoun, forms in PRONOUNS.items():
-            claims = ((name, value),)
+            claims: tuple[tuple[str, str], ...] = ((name, value),)
             if "{" in template:
                 claims += (("pronoun", pronoun),)
             surfaces[template.format(**forms).lower()] = claims

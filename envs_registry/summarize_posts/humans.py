@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
 from textgym.envs_registry.summarize_posts.facts import TOLD_FACTS, alternatives
 from textgym.envs_registry.summarize_posts.lexicon import PEOPLE
 from textgym.envs_registry.summarize_posts.phrasings import CONNECTORS, SUMMARY_CLAUSES
@@ -18,10 +17,11 @@ from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, p
 
 STATEMENTS = ("problem", "tried", "outcome")
 
-DROP_CLAUSE = 0.16
-WRONG_FACT = 0.25
-RAMBLE = 0.25
-REPEAT = 0.1
+DROP_CLAUSE = 0.25
+WRONG_FACT = 0.4
+# What those who left something out do instead; so no summary is very long.
+RAMBLE = 0.35
+REPEAT = 0.15
 JOIN = 0.5
 
 
@@ -36,26 +36,29 @@ def ideal_summary(facts: Mapping[str, Any]) -> str:
 
 
 def reference_summary(facts: Mapping[str, Any], rng: np.random.Generator) -> str:
-    """What one noisy person wrote under the post; no leading space, one to seven clauses."""
-    believed = _misread(facts, rng) if rng.random() < WRONG_FACT else facts
-    words = words_of(believed)
+    """What one noisy person wrote under the post; no leading space, one to four clauses."""
+    words = words_of(_misread(facts, rng) if rng.random() < WRONG_FACT else facts)
     kinds = [kind for kind in (*STATEMENTS, "question") if rng.random() >= DROP_CLAUSE]
     kinds = kinds or ["problem"]
-    told = [(kind, phrase(pick(SUMMARY_CLAUSES[kind], rng), words, rng)) for kind in kinds]
+    told = [(kind, _clause(kind, words, rng)) for kind in kinds]
     sentences = _sentences(told, rng)
-    if rng.random() < RAMBLE:
-        sentences.insert(int(rng.integers(len(sentences) + 1)), pick(facts["distractors"], rng) + ".")
-    if rng.random() < REPEAT:
-        sentences.append(phrase(pick(SUMMARY_CLAUSES[kinds[0]], rng), words, rng) + _end(kinds[0]))
+    aside = rng.random() if len(kinds) <= len(STATEMENTS) else 1.0
+    if aside < RAMBLE:
+        detail = pick(facts["distractors"], rng) + "."
+        sentences.insert(int(rng.integers(len(sentences) + 1)), detail)
+    elif aside < RAMBLE + REPEAT:
+        sentences.append(_clause(kinds[0], words, rng) + _end(kinds[0]))
     return " ".join(capitalised(sentence) for sentence in sentences)
+
+
+def _clause(kind: str, words: Mapping[str, str], rng: np.random.Generator) -> str:
+    return phrase(pick(SUMMARY_CLAUSES[kind], rng), words, rng)
 
 
 def _misread(facts: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     """The facts with one of them replaced by another of the same subreddit."""
     name = pick(TOLD_FACTS, rng)
-    others = [
-        value for value in alternatives(facts["subreddit"])[name] if value != facts[name]
-    ]
+    others = [value for value in alternatives(facts["subreddit"])[name] if value != facts[name]]
     believed = {**facts, name: pick(others, rng)}
     return {**believed, "pronoun": PEOPLE[believed["who"]]}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
-
 from textgym.envs_registry.summarize_posts import phrasings
 from textgym.envs_registry.summarize_posts.facts import SPLITS, draw_facts, split_of
 from textgym.envs_registry.summarize_posts.humans import reference_summary
 from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, pick, words_of
+
 from textgym.types import Prompt
 
 DEFAULT_SIZES = {"train": 1_000_000, "validation": 10_000, "test": 10_000}
@@ -40,6 +40,7 @@ class SummarizePosts:
     """
 
     def __init__(self, data_seed: int, split: str, size: int | None = None) -> None:
+        """Check the arguments; no post is written before it is asked for."""
         if split not in SPLITS:
             raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
         self._data_seed = _whole("data_seed", data_seed, minimum=0)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-
 from textgym.envs_registry.summarize_posts.lexicon import ACTIONS, ATTEMPTS, FILLERS, PRONOUNS
 
 Item = TypeVar("Item")
@@ -16,8 +15,7 @@ Item = TypeVar("Item")
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
-
-@lru_cache(maxsize=None)
+@cache
 def slots_of(template: str) -> tuple[str, ...]:
     """Names of the slots of a template, in order of appearance."""
     return tuple(_SLOT.findall(template))

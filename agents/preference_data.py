@@ -37,6 +37,7 @@ class PreferencePair:
         margin: How much better, in the labeller's unit; None where nobody said.
         gold_margin: Noise-free utility of chosen minus rejected; None where unknown. Below 0
             where the labeller was wrong.
+        is_tie: The labeller found them equal; which is called chosen then means nothing.
     """
 
     prompt: str
@@ -46,6 +47,7 @@ class PreferencePair:
     rejected_ids: tuple[int, ...] = ()
     margin: float | None = None
     gold_margin: float | None = None
+    is_tie: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class PreferenceSet:
 
     Attributes:
         pairs: The comparisons, at least one.
-        n_ties: Rows judged equal, or with the same text twice: left out and counted.
+        n_ties: Rows judged equal, or with the same text twice; left out unless asked for.
         n_unusable: Rows left out because a response was empty.
     """
 
@@ -69,6 +71,7 @@ def load_preferences(
     columns: str | None = None,
     template: str | None = None,
     render_chat: RenderChat | None = None,
+    keep_ties: bool = False,
 ) -> PreferenceSet:
     r"""Read comparisons from a file or from `datasets` (see `text_data.read_rows`).
 
@@ -83,6 +86,8 @@ def load_preferences(
             A label is 1 or 2 (0 is a tie), "first", "second" or "tie", or the name of a column.
         template: Text around the prompt, for example `"{prompt}\n\nTL;DR:"`.
         render_chat: Renders messages; the plain Human/Assistant form where None.
+        keep_ties: Keep rows judged equal as pairs with `is_tie`, to be trained as half a win for
+            each side.
 
     Raises:
         ValueError: A missing column (the message lists those there are), an unknown label, labels
@@ -96,14 +101,16 @@ def load_preferences(
         prompt, chosen, rejected, label = _judgement(row, mapping, number, render_chat)
         if label:
             labels.add(label)
-        if label == 0 or chosen == rejected:
-            n_ties += 1
-        elif not (chosen.strip() and rejected.strip()):
+        is_tie = label == 0 or chosen == rejected
+        n_ties += is_tie
+        if is_tie and not (keep_ties and chosen != rejected):
+            continue
+        if not (chosen.strip() and rejected.strip()):
             n_unusable += 1
         else:
-            prompt = template.format(prompt=prompt) if template else prompt
+            prompt = template.replace("{prompt}", prompt) if template else prompt
             margin = _number(row, mapping.get("margin", "margin"))
-            found.append(_pair(prompt, chosen, rejected, margin))
+            found.append(_pair(prompt, chosen, rejected, margin, is_tie))
     _check(found, labels, mapping, dataset, n_ties + n_unusable)
     return PreferenceSet(pairs=tuple(found), n_ties=n_ties, n_unusable=n_unusable)
 
@@ -147,12 +154,15 @@ def held_out_items(prompts: Iterable[str], fraction: float, seed: int) -> set[st
     return {distinct[i] for i in drawn}
 
 
-def _pair(prompt: str, chosen: str, rejected: str, margin: float | None) -> PreferencePair:
+def _pair(
+    prompt: str, chosen: str, rejected: str, margin: float | None, is_tie: bool
+) -> PreferencePair:
     return PreferencePair(
         prompt=prompt,
         chosen=spaced(prompt, chosen),
         rejected=spaced(prompt, rejected),
         margin=margin,
+        is_tie=is_tie,
     )
 
 

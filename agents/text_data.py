@@ -95,7 +95,7 @@ def load_text_pairs(
     pairs: list[TextPair] = []
     for number, row in enumerate(read_rows(dataset)):
         for prompt, response in _pairs_of(row, mapping, number, render_chat):
-            prompt = template.format(prompt=prompt) if template else prompt
+            prompt = template.replace("{prompt}", prompt) if template else prompt
             if response.strip():  # public files hold a few empty replies
                 pairs.append(TextPair(prompt=prompt, response=spaced(prompt, response)))
     if not pairs:

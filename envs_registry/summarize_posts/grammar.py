@@ -97,7 +97,7 @@ _PATTERNS = [
 
 _JOINTS = sorted({joint for joints in CONNECTORS.values() for joint in joints}, key=len)
 _JOINT = re.compile("(" + "|".join(re.escape(joint) for joint in reversed(_JOINTS)) + ")")
-_SENTENCE = re.compile(r"[^.!?]*[.!?]|[^.!?]+$")
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) ")
 _ORDER = {kind: place for place, kind in enumerate(("problem", "tried", "outcome"))}
 
 
@@ -116,6 +116,8 @@ def read_clause(text: str) -> Clause | None:
 
 def _read_sentence(sentence: str) -> list[Clause] | None:
     """The clauses of one sentence (lower case, with its end mark), or None where it is broken."""
+    if sentence[-1] not in ".!?":
+        return None
     parts = _JOINT.split(sentence[:-1])
     clauses = [read_clause(text) for text in parts[::2]]
     read = [clause for clause in clauses if clause is not None]
@@ -136,8 +138,8 @@ def read_summary(text: str) -> Reading:
     words = text.lower().split()
     clauses: list[Clause] = []
     num_stray = 0
-    for sentence in _SENTENCE.findall(" ".join(words)):
-        read = _read_sentence(sentence.strip())
+    for sentence in _BETWEEN_SENTENCES.split(" ".join(words)) if words else ():
+        read = _read_sentence(sentence)
         if read is None:
             num_stray += len(sentence.split())
         else:

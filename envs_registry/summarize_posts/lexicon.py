@@ -202,6 +202,7 @@ FILLERS: dict[str, tuple[str, ...]] = {
     "number": ("two", "three", "four", "five", "six", "seven", "eight", "nine"),
     "age": ("19", "24", "28", "33", "37", "42", "56", "60"),
     "mood": ("kind", "nice", "strange", "calm", "quiet", "loud", "proud", "lazy", "warm", "cold"),
+    "weather": ("nice", "strange", "calm", "quiet", "warm", "cold"),
     "color": ("red", "blue", "green", "black", "white", "brown"),
     "food": ("soup", "bread", "pizza", "pasta", "rice", "cake", "pie"),
     "drink": ("tea", "coffee", "milk", "juice", "water"),

@@ -68,7 +68,7 @@ PROBLEMS: tuple[str, ...] = (
     "I could not believe that {who} {did} my {thing}.",
     "My {thing} got {done} by {who} on {day}.",
     "When I was out {time}, {he} {did} my {thing}.",
-    "One {mood} {day} {he} {did} my {thing}.",
+    "One {weather} {day} {he} {did} my {thing}.",
     "I just heard that {he} {did} my {thing} {time}.",
     "By mistake or not, {who} {did} my {thing} {time}.",
     "You may guess that {he} {did} my {thing} on {day}.",
@@ -179,7 +179,7 @@ DISTRACTORS: tuple[str, ...] = (
     "the {place} was closed on {day}",
     "I do not like {drink} with {food}",
     "I want a {color} {animal} one day",
-    "the weather was {mood} in {month}",
+    "the weather was {weather} in {month}",
     "I had {drink} with my {food}",
 )
 

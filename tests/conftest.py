@@ -71,14 +71,15 @@ def tiny_config(architecture: str, vocab_size: int = TINY_VOCAB_SIZE, **changes:
 
 
 def scramble(model: Any, seed: int = 0) -> Any:
-    """Give every parameter a seeded normal draw wide enough that no logits are nearly flat."""
+    """Add a seeded normal draw to every parameter, wide enough that no logits are nearly flat."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            parameter.copy_(0.15 * noise + (1.0 if parameter.dim() == 1 else 0.0))
+        for name, parameter in model.named_parameters():
+            is_gain = parameter.dim() == 1 and "norm" in name and name.endswith("weight")
+            if not is_gain:
+                parameter.copy_(0.15 * torch.randn(parameter.shape, generator=generator))
     return model.eval()
 
 

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.token_mdp", "textgym.pending_rewards", "textgym.vector_info"),
     ("textgym.rendering",),
     ("textgym.token_env", "textgym.vector_env"),
+    ("textgym.episode_list",),
     ("textgym.registration", "textgym.rollout", "textgym.wrappers", "textgym.testing"),
     ("textgym.envs_registry",),
     ("textgym",),

@@ -1,1 +1,34 @@
-"""TextGym."""
+"""TextGym: reinforcement learning from human feedback as a literal Gymnasium loop.
+
+Importing the package registers its environments and loads no torch; the names below are imported
+when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from textgym.envs_registry.specs import register_all
+from textgym.types import Episode, Prompt
+
+__version__ = "0.1.0"
+
+# Name to module: these need torch or much of the package, so they wait for their first use.
+_LAZY = {
+    "register_text_env": "textgym.registration",
+    "rollout": "textgym.rollout",
+    "check_text_env": "textgym.testing",
+}
+
+__all__ = ["Episode", "Prompt", "__version__", "check_text_env", "register_text_env", "rollout"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'textgym' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+register_all()

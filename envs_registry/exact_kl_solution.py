@@ -1,0 +1,93 @@
+"""The exact optimum of Probe-ExactKL-v0 by backward induction over its states.
+
+The regularised objective of a policy is J(pi) = E_pi[score] - kl_coef * KL(pi || pi_ref) per
+episode. With V of a state the best that can still be reached, V(s) = kl_coef * log sum_a
+pi_ref(a|s) exp(Q(s, a) / kl_coef) and pi*(a|s) = pi_ref(a|s) exp((Q(s, a) - V(s)) / kl_coef),
+where Q is the score of the finished response, or V of the next state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from textgym.envs_registry.exact_kl import VOCAB_SIZE, ExactKLTables
+from textgym.types import TokenIds
+
+Policy = Mapping[TokenIds, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactSolution:
+    """What can be reached.
+
+    Attributes:
+        best: J*, the optimum of the regularised objective.
+        reference: J of the reference itself: its mean score, as its KL is 0.
+        policy: pi*, response so far to (6,) float64 probabilities.
+        reference_policy: pi_ref in the same form.
+    """
+
+    best: float
+    reference: float
+    policy: Policy
+    reference_policy: Policy
+
+
+def exact_solution(env: Any) -> ExactSolution:
+    """Solve the environment for its current `kl_coef` and `temperature`.
+
+    Args:
+        env: Probe-ExactKL-v0, single or vector, wrapped or not, with no mask and all actions.
+
+    Raises:
+        ValueError: `kl_coef` is 0 (the optimum is then not unique), or actions are masked.
+    """
+    core = env.unwrapped
+    if core.kl_coef == 0 or core.mask_fn is not None or len(core.action_tokens) != VOCAB_SIZE:
+        raise ValueError(
+            f"expected kl_coef above 0 and all {VOCAB_SIZE} actions allowed, got {core.config!r}"
+        )
+    tables = ExactKLTables(core.config.table_seed, core.max_new_tokens)
+    reference_policy = {
+        state: _softmax(logits / core.temperature) for state, logits in tables.logits.items()
+    }
+    values: dict[TokenIds, float] = dict(tables.scores)
+    policy: dict[TokenIds, np.ndarray] = {}
+    for state in reversed(tables.states):
+        q = np.array([values[(*state, token)] for token in range(VOCAB_SIZE)])
+        tilted = np.log(reference_policy[state]) + q / core.kl_coef
+        top = tilted.max()
+        log_sum = top + np.log(np.exp(tilted - top).sum())
+        values[state] = float(core.kl_coef * log_sum)
+        policy[state] = np.exp(tilted - log_sum)
+    return ExactSolution(
+        best=values[()],
+        reference=objective(env, reference_policy),
+        policy=policy,
+        reference_policy=reference_policy,
+    )
+
+
+def objective(env: Any, policy: Policy) -> float:
+    """Return J of any policy, exactly: mean score minus `kl_coef` times its KL to the reference."""
+    core = env.unwrapped
+    tables = ExactKLTables(core.config.table_seed, core.max_new_tokens)
+    values: dict[TokenIds, float] = dict(tables.scores)
+    for state in reversed(tables.states):
+        probabilities = np.asarray(policy[state], dtype=np.float64)
+        reference = _softmax(tables.logits[state] / core.temperature)
+        q = np.array([values[(*state, token)] for token in range(VOCAB_SIZE)])
+        is_possible = probabilities > 0
+        log_ratio = np.log(probabilities[is_possible] / reference[is_possible])
+        paid = q[is_possible] - core.kl_coef * log_ratio
+        values[state] = float(probabilities[is_possible] @ paid)
+    return values[()]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()

@@ -1,0 +1,52 @@
+"""The table of environments: strings only, so that importing it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import gymnasium as gym
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvRow:
+    """One environment.
+
+    Attributes:
+        id: What `gym.make` is given.
+        entry_point: "module:class" of the single environment.
+        vector_entry_point: "module:class" of the vector environment.
+        family: "RLHF" for tasks, "Probe" for tiny ones with a known answer.
+        summary: One line.
+        kwargs: Strings, numbers and None.
+    """
+
+    id: str
+    entry_point: str
+    vector_entry_point: str
+    family: str
+    summary: str
+    kwargs: Mapping[str, str | int | float | None] = field(default_factory=dict)
+
+
+ENVIRONMENTS: tuple[EnvRow, ...] = (
+    EnvRow(
+        id="Probe-ExactKL-v0",
+        entry_point="textgym.envs_registry.exact_kl:ExactKLEnv",
+        vector_entry_point="textgym.envs_registry.exact_kl:ExactKLVectorEnv",
+        family="Probe",
+        summary="Six tokens, four steps: the optimum of reward minus KL is known exactly",
+    ),
+)
+
+
+def register_all() -> None:
+    """Register every row with Gymnasium; a row that is registered already is left alone."""
+    for row in ENVIRONMENTS:
+        if row.id not in gym.registry:
+            gym.register(
+                row.id,
+                entry_point=row.entry_point,
+                vector_entry_point=row.vector_entry_point,
+                kwargs=dict(row.kwargs),
+            )

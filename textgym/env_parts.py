@@ -1,0 +1,155 @@
+"""What single and vector environments share: construction, public attributes, rendering."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from textgym.config import TextEnvConfig
+from textgym.masks import MaskFn
+from textgym.process_guard import check_process
+from textgym.rendering import render_ansi, token_pieces
+from textgym.row_info import end_info
+from textgym.task import TextTask
+from textgym.token_mdp import TokenMDP
+from textgym.tokenizer import Tokenizer
+from textgym.types import Episode
+
+TaskBuilder = Callable[[Any], TextTask]
+RENDER_MODES = ("ansi", "human")
+
+
+class EnvParts:
+    """Base of both shells; subclasses of them set `task_builder`.
+
+    Attributes:
+        task_builder: `build_task(config) -> TextTask`, a module-level function (staticmethod).
+        config_class: `TextEnvConfig`, or a subclass with arguments of its own.
+        default_kwargs: Defaults that differ from the config's.
+        config: The arguments.
+        task: What the environment is made of.
+    """
+
+    task_builder: ClassVar[TaskBuilder | None] = None
+    config_class: ClassVar[type[TextEnvConfig]] = TextEnvConfig
+    default_kwargs: ClassVar[Mapping[str, Any]] = {}
+
+    config: TextEnvConfig
+    task: TextTask
+    _mdp: TokenMDP
+    _ended_episodes: dict[int, Episode]
+
+    def _build(self, build_task: TaskBuilder | None, num_rows: int, kwargs: dict[str, Any]) -> None:
+        check_process()
+        builder = build_task or type(self).task_builder
+        if builder is None:
+            raise TypeError(f"{type(self).__name__} sets no task_builder and was given none")
+        self.config = self.config_class.from_kwargs(**{**self.default_kwargs, **kwargs})
+        self.task = builder(self.config)
+        self._mdp = TokenMDP(self.task, num_rows)
+        self._ended_episodes = {}
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The task's tokenizer."""
+        return self.task.tokenizer
+
+    @property
+    def vocab_size(self) -> int:
+        """V: token ids lie below it, empty cells hold it."""
+        return self._mdp.vocab_size
+
+    @property
+    def max_prompt_tokens(self) -> int:
+        """Longest prompt in tokens."""
+        return self.config.max_prompt_tokens
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest response in tokens."""
+        return self.config.max_new_tokens
+
+    @property
+    def action_tokens(self) -> np.ndarray:
+        """(A,) int64, action to token id."""
+        return self.task.action_tokens
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """Token ids that end a response."""
+        return self.task.eos_ids
+
+    @property
+    def mask_fn(self) -> MaskFn | None:
+        """See `TextTask.mask_fn`."""
+        return self.task.mask_fn
+
+    @property
+    def group_size(self) -> int:
+        """Neighbouring rows that share their prompt."""
+        return self.config.group_size
+
+    @property
+    def kl_coef(self) -> float:
+        """Weight of log pi_ref in the reward."""
+        return self._mdp.kl_coef
+
+    @property
+    def temperature(self) -> float:
+        """Temperature of pi_ref's softmax; the policy must sample with the same."""
+        return self._mdp.temperature
+
+    @property
+    def reward_timing(self) -> str:
+        """Either "step" or "deferred"."""
+        return self._mdp.reward_timing
+
+    def set_kl_coef(self, value: float) -> None:
+        """Change `kl_coef`, between rollouts only.
+
+        Raises:
+            ValueError: Below 0, not finite, or withheld rewards are pending.
+        """
+        self._mdp.set_kl_coef(value)
+
+    def set_temperature(self, value: float) -> None:
+        """Change `temperature`, between rollouts only.
+
+        Raises:
+            ValueError: Not above 0, not finite, or withheld rewards are pending.
+        """
+        self._mdp.set_temperature(value)
+
+    def _masks(self) -> np.ndarray:
+        """Return a fresh (N, A) bool, True where the action is allowed."""
+        allowed = self._mdp.allowed()
+        if allowed is None:
+            return np.ones((len(self._mdp.rows), len(self.action_tokens)), dtype=np.bool_)
+        return np.array(allowed, dtype=np.bool_)
+
+    def _rendered(self, row: int) -> str:
+        rows = self._mdp.rows
+        split, end = int(rows.prompt_lengths[row]), int(rows.lengths[row])
+        prompt = rows.prompts[row]
+        if prompt is None:
+            return ""
+        episode = self._ended_episodes.get(row)
+        facts = None
+        if episode is not None:
+            facts = {k: v for k, v in end_info(episode).items() if k in _SHOWN_AT_END}
+        return render_ansi(
+            prompt=prompt.text,
+            pieces=token_pieces(self.tokenizer, rows.ids[row, split:end].tolist()),
+            rewards=rows.rewards[row, : end - split].tolist(),
+            end=facts,
+        )
+
+    def _show(self) -> None:
+        frames = [self._rendered(row) for row in range(len(self._mdp.rows))]
+        sys.stdout.write("\n".join(frames) + "\n")
+
+
+_SHOWN_AT_END = ("finish_reason", "score", "gold_score")

@@ -1,0 +1,118 @@
+"""The state of N rows of a token MDP in NumPy.
+
+Shape letters: N rows, L width, T longest response.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from textgym.types import Prompt
+
+_ARRAYS = (
+    "ids",
+    "lengths",
+    "prompt_lengths",
+    "is_action",
+    "num_actions",
+    "ended",
+    "rewards",
+    "ref_log_probs",
+)
+
+
+@dataclass(kw_only=True)
+class MDPRows:
+    """What the dynamics know about each row.
+
+    Attributes:
+        ids: (N, L) int64; prompt, then response, then `vocab_size` in every empty cell.
+        lengths: (N,) int64, filled cells.
+        prompt_lengths: (N,) int64, cells of the prompt.
+        is_action: (N, L) bool, True where an action wrote the cell.
+        num_actions: (N,) int64, actions of the current episode.
+        ended: (N,) bool, True from an episode's end (and before the first reset) to the reset.
+        rewards: (N, T) float64 by action; NaN where withheld.
+        ref_log_probs: (N, T) float64 by action, nats; NaN where unknown.
+        prompts: N items, None before the first reset.
+        generators: N states of bit generators in a snapshot; empty in the live rows.
+    """
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    prompt_lengths: np.ndarray
+    is_action: np.ndarray
+    num_actions: np.ndarray
+    ended: np.ndarray
+    rewards: np.ndarray
+    ref_log_probs: np.ndarray
+    prompts: list[Prompt | None]
+    generators: list[dict[str, Any]]
+
+    @classmethod
+    def empty(cls, num_rows: int, width: int, max_actions: int, empty_id: int) -> MDPRows:
+        """Return rows before their first reset: no cell filled, all ended."""
+        return cls(
+            ids=np.full((num_rows, width), empty_id, dtype=np.int64),
+            lengths=np.zeros(num_rows, dtype=np.int64),
+            prompt_lengths=np.zeros(num_rows, dtype=np.int64),
+            is_action=np.zeros((num_rows, width), dtype=np.bool_),
+            num_actions=np.zeros(num_rows, dtype=np.int64),
+            ended=np.ones(num_rows, dtype=np.bool_),
+            rewards=np.full((num_rows, max_actions), np.nan),
+            ref_log_probs=np.full((num_rows, max_actions), np.nan),
+            prompts=[None] * num_rows,
+            generators=[],
+        )
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.lengths)
+
+    def begin(self, row: int, prompt: Prompt, prompt_ids: Sequence[int], empty_id: int) -> None:
+        """Start an episode in one row."""
+        self.ids[row] = empty_id
+        self.ids[row, : len(prompt_ids)] = prompt_ids
+        self.lengths[row] = self.prompt_lengths[row] = len(prompt_ids)
+        self.is_action[row] = False
+        self.num_actions[row] = 0
+        self.ended[row] = False
+        self.rewards[row] = np.nan
+        self.ref_log_probs[row] = np.nan
+        self.prompts[row] = prompt
+
+    def copy_of(self, rows: np.ndarray) -> MDPRows:
+        """Return copies of the chosen rows; `rows` (R,) int64."""
+        arrays = {name: getattr(self, name)[rows].copy() for name in _ARRAYS}
+        return MDPRows(prompts=[self.prompts[r] for r in rows], generators=[], **arrays)
+
+    def put(self, rows: np.ndarray, source: MDPRows) -> None:
+        """Overwrite the chosen rows with `source`: R rows, or one row for all of them.
+
+        Raises:
+            ValueError: Another width, longest response or number of rows.
+        """
+        if source.ids.shape[1:] != self.ids.shape[1:] or (
+            source.rewards.shape[1:] != self.rewards.shape[1:]
+        ):
+            raise ValueError(
+                f"the state must have width {self.ids.shape[1]} and {self.rewards.shape[1]} "
+                f"response tokens, got {source.ids.shape[1]} and {source.rewards.shape[1]}"
+            )
+        if len(source) not in (1, len(rows)):
+            raise ValueError(f"the state must hold 1 or {len(rows)} rows, got {len(source)}")
+        for name in _ARRAYS:
+            getattr(self, name)[rows] = getattr(source, name)
+        for index, row in enumerate(rows):
+            self.prompts[row] = source.prompts[index % len(source)]
+
+    def generator_state(self, index: int) -> dict[str, Any] | None:
+        """Return a copy of the snapshot's bit generator state, None where it holds none."""
+        if not self.generators:
+            return None
+        return copy.deepcopy(self.generators[index % len(self.generators)])

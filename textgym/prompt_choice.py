@@ -1,0 +1,140 @@
+"""From a prompt to the ids that a row starts with, and from reset options to prompts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from textgym.prompts import PromptSource
+from textgym.tokenizer import Tokenizer
+from textgym.types import Prompt
+
+CUSTOM_PROMPT_ID = -1
+OPTIONS = ("prompt_id", "prompt", "reset_mask")
+
+
+class PromptEncoder:
+    """Token ids of prompts, at most `max_prompt_tokens` of them."""
+
+    def __init__(self, tokenizer: Tokenizer, max_prompt_tokens: int, overflow: str) -> None:
+        """Keep the limit; `overflow` is "truncate" or "error"."""
+        self._tokenizer, self._limit, self._overflow = tokenizer, max_prompt_tokens, overflow
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Return the ids of a prompt, 1 to `max_prompt_tokens` of them.
+
+        A prompt that is too long loses whole lines from the left, and where the last line alone is
+        too long, tokens from its left; with overflow "error" it is refused.
+
+        Raises:
+            ValueError: Too long (by choice), or no tokens at all.
+        """
+        ids = self._tokenizer.encode(prompt.text)
+        if not ids:
+            raise ValueError(
+                f"prompt {prompt.prompt_id} encodes to no tokens, expected at least one; "
+                f"text {prompt.text!r}"
+            )
+        if len(ids) <= self._limit:
+            return ids
+        if self._overflow == "error":
+            raise ValueError(
+                f"prompt {prompt.prompt_id} has {len(ids)} tokens, expected at most "
+                f"max_prompt_tokens={self._limit}: raise it, or pass prompt_overflow='truncate'"
+            )
+        return self._cut(prompt.text)
+
+    def _cut(self, text: str) -> list[int]:
+        lines = text.splitlines(keepends=True)
+        for start in range(1, len(lines)):
+            ids = self._tokenizer.encode("".join(lines[start:]).lstrip("\n"))
+            if 0 < len(ids) <= self._limit:
+                return ids
+        return self._tokenizer.encode(text)[-self._limit :]
+
+
+class PromptChooser:
+    """Turns reset options into prompts."""
+
+    def __init__(self, source: PromptSource, tokenizer: Tokenizer) -> None:
+        """Keep where prompts come from and who renders chats."""
+        self._source, self._tokenizer = source, tokenizer
+
+    def draw(self, generator: np.random.Generator) -> Prompt:
+        """Return a uniformly drawn prompt; one draw of the generator."""
+        return self._source[int(generator.integers(len(self._source)))]
+
+    def chosen(self, options: Mapping[str, Any] | None, num_rows: int) -> list[Prompt | None]:
+        """Return one prompt per row, None where the row draws its own.
+
+        Args:
+            options: `prompt_id` (an int, or N of them) or `prompt` (a text, a chat as a list of
+                messages, or N of either); None or neither to draw.
+            num_rows: N.
+
+        Raises:
+            ValueError: Unknown options, both options, a wrong number of rows, an id out of range,
+                or something that is no prompt.
+        """
+        options = options or {}
+        self._check_names(options)
+        if options.get("prompt_id") is not None:
+            return [self._by_id(i) for i in _per_row("prompt_id", options["prompt_id"], num_rows)]
+        if options.get("prompt") is not None:
+            return [self._custom(p) for p in _per_row("prompt", options["prompt"], num_rows)]
+        return [None] * num_rows
+
+    def _check_names(self, options: Mapping[str, Any]) -> None:
+        for name in options:
+            if name not in OPTIONS:
+                near = difflib.get_close_matches(str(name), OPTIONS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else f", expected one of {OPTIONS}"
+                raise ValueError(f"unknown reset option {name!r}{hint}")
+        if options.get("prompt_id") is not None and options.get("prompt") is not None:
+            raise ValueError("expected one of the reset options 'prompt_id' and 'prompt', got both")
+
+    def _by_id(self, prompt_id: Any) -> Prompt | None:
+        if prompt_id is None:
+            return None
+        is_index = isinstance(prompt_id, (int, np.integer)) and not isinstance(prompt_id, bool)
+        if not is_index or not 0 <= prompt_id < len(self._source):
+            raise ValueError(
+                f"prompt_id must be an integer in [0, {len(self._source)}), got {prompt_id!r}"
+            )
+        return self._source[int(prompt_id)]
+
+    def _custom(self, prompt: Any) -> Prompt | None:
+        if prompt is None:
+            return None
+        if isinstance(prompt, str):
+            return Prompt(prompt_id=CUSTOM_PROMPT_ID, text=prompt)
+        if _is_chat(prompt):
+            return Prompt(prompt_id=CUSTOM_PROMPT_ID, text=self._tokenizer.render_chat(prompt))
+        raise ValueError(
+            f"a prompt must be a text or a list of messages with 'role' and 'content', "
+            f"got {prompt!r}"
+        )
+
+
+def _is_chat(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and len(value) > 0
+        and all(isinstance(message, Mapping) for message in value)
+    )
+
+
+def _per_row(name: str, value: Any, num_rows: int) -> list[Any]:
+    is_one = isinstance(value, (str, int, np.integer, Mapping)) or _is_chat(value)
+    if is_one:
+        return [value] * num_rows
+    values = list(value) if isinstance(value, (Sequence, np.ndarray)) else None
+    if values is None or len(values) != num_rows:
+        raise ValueError(
+            f"reset option {name!r} must be one value or {num_rows} of them, got {value!r}"
+        )
+    return values

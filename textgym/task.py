@@ -1,0 +1,62 @@
+"""What one environment is made of. Shape letters: R rows, L width, A actions, V vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from textgym.config import TextEnvConfig
+from textgym.masks import MaskFn
+from textgym.prompts import PromptSource
+from textgym.reference import Reference
+from textgym.rewards.base import RewardFn
+from textgym.tokenizer import Tokenizer
+
+MakeReference = Callable[[int, int], Reference]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTask:
+    """The parts of a token-level MDP, built once per environment from its configuration.
+
+    Attributes:
+        config: The environment's arguments.
+        prompts: Where prompts come from.
+        tokenizer: Text to ids and back.
+        reward: Scores finished episodes.
+        gold: Hidden true utility, None where the task has none; scores end in `gold_score`.
+        make_reference: `(num_rows, width) -> Reference`, None for a task without a reference.
+        eos_ids: Every id that ends a response.
+        stop: Strings that end a response.
+        action_tokens: (A,) int64, distinct; action to token id.
+        mask_fn: `(ids (R, L), lengths (R,), prompt_lengths (R,)) -> (R, A) bool`, True where the
+            action is allowed; a pure function of the row; None where everything is.
+    """
+
+    config: TextEnvConfig
+    prompts: PromptSource
+    tokenizer: Tokenizer
+    reward: RewardFn
+    action_tokens: np.ndarray
+    eos_ids: tuple[int, ...]
+    gold: RewardFn | None = None
+    make_reference: MakeReference | None = None
+    stop: tuple[str, ...] = ()
+    mask_fn: MaskFn | None = None
+
+    def __post_init__(self) -> None:
+        """Check that tokens fit the vocabulary and that there are prompts."""
+        tokens, vocab_size = self.action_tokens, self.tokenizer.vocab_size
+        if tokens.ndim != 1 or not tokens.size or len(np.unique(tokens)) != tokens.size:
+            raise ValueError(f"action_tokens must be distinct ids, at least one, got {tokens!r}")
+        if tokens.min() < 0 or tokens.max() >= vocab_size:
+            raise ValueError(
+                f"action_tokens must lie in [0, {vocab_size}), got {tokens.min()} to {tokens.max()}"
+            )
+        outside = [i for i in self.eos_ids if not 0 <= i < vocab_size]
+        if outside:
+            raise ValueError(f"eos_ids must lie in [0, {vocab_size}), got {outside}")
+        if len(self.prompts) == 0:
+            raise ValueError("the prompt source is empty, expected at least one prompt")

@@ -1,0 +1,45 @@
+"""The usual parts of a task, built from its configuration. Shape letter: A actions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from textgym.callables import load_callable
+from textgym.config import TextEnvConfig
+from textgym.masks import CheckedMask, MaskFn, MinNewTokensMask, combine_masks
+from textgym.tokenizer import Tokenizer
+
+
+def action_tokens_from(config: TextEnvConfig, tokenizer: Tokenizer) -> np.ndarray:
+    """Return (A,) int64, action to token id: "3,5,8-12", or the whole vocabulary.
+
+    Raises:
+        ValueError: `action_tokens` is not of that form.
+    """
+    if config.action_tokens is None:
+        return np.arange(tokenizer.vocab_size, dtype=np.int64)
+    tokens: list[int] = []
+    for part in config.action_tokens.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise ValueError(
+                f"action_tokens must be ids and ranges such as '3,5,8-12', "
+                f"got {config.action_tokens!r}"
+            )
+        tokens.extend(range(int(first), int(last or first) + 1))
+    return np.array(tokens, dtype=np.int64)
+
+
+def mask_from(
+    config: TextEnvConfig, action_tokens: np.ndarray, eos_ids: tuple[int, ...]
+) -> MaskFn | None:
+    """Return the mask of `min_new_tokens` and `action_mask`, None where neither is set."""
+    masks: list[MaskFn] = []
+    if config.min_new_tokens > 0:
+        masks.append(MinNewTokensMask(config.min_new_tokens, action_tokens, eos_ids))
+    if config.action_mask is not None:
+        masks.append(load_callable(config.action_mask))
+    combined = combine_masks(masks)
+    if combined is None or config.action_mask is None:
+        return combined
+    return CheckedMask(combined, config.action_mask, len(action_tokens))

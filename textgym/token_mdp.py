@@ -1,0 +1,323 @@
+"""The dynamics of N rows of a token-level MDP, in NumPy.
+
+State: a prompt and the response so far. Action: one token. A step touches one cell per row and
+costs O(N); only rows that end cost Python work of their own.
+Shape letters: N rows, L width, A actions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from textgym.config import REWARD_TIMINGS, check_kl_coef, check_temperature
+from textgym.mdp_rows import MDPRows
+from textgym.pending_rewards import PendingRewards, SettledEpisode
+from textgym.prompt_choice import PromptEncoder
+from textgym.reference import ResponseSequence
+from textgym.response_end import ResponseEnd, episode_of, known_history
+from textgym.scoring import EpisodeScorer, with_kl_term
+from textgym.task import TextTask
+from textgym.types import Episode, Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """What one step of all rows gave.
+
+    Attributes:
+        rewards: (N,) float64; zeros where they are withheld or the row did not act.
+        ended: (N,) bool, True where this step ended the row's episode.
+        ref_log_probs: (N,) float64, nats, 0 where the row did not act; None without a reference
+            and where rewards are withheld.
+        episodes: Row to episode for the rows that ended; scored unless rewards are withheld.
+    """
+
+    rewards: np.ndarray
+    ended: np.ndarray
+    ref_log_probs: np.ndarray | None
+    episodes: dict[int, Episode]
+
+
+class TokenMDP:
+    """N rows that are reset one by one and stepped together.
+
+    Attributes:
+        task: What the environment is made of.
+        rows: The state.
+        width: L, `max_prompt_tokens + max_new_tokens`.
+        vocab_size: V, also the value of empty cells.
+        kl_coef: Weight of log pi_ref in the reward.
+        temperature: Of pi_ref's softmax.
+        reward_timing: "step" or "deferred".
+        pending: What was played while rewards are withheld.
+    """
+
+    def __init__(self, task: TextTask, num_rows: int) -> None:
+        """Build empty rows; each needs a reset before its first step."""
+        config = task.config
+        self.task = task
+        self.width = config.max_prompt_tokens + config.max_new_tokens
+        self.vocab_size = task.tokenizer.vocab_size
+        self.kl_coef = float(config.kl_coef)
+        self.temperature = float(config.temperature)
+        self.reward_timing = config.reward_timing
+        self.rows = MDPRows.empty(num_rows, self.width, config.max_new_tokens, self.vocab_size)
+        self.pending = PendingRewards(num_rows)
+        self._reference = task.make_reference(num_rows, self.width) if task.make_reference else None
+        self._encoder = PromptEncoder(
+            task.tokenizer, config.max_prompt_tokens, config.prompt_overflow
+        )
+        self._response_end = ResponseEnd(
+            task.tokenizer, task.eos_ids, task.stop, config.max_new_tokens
+        )
+        self._scorer = EpisodeScorer(task.reward, task.gold, config.missing_eos_score)
+        self._row_index = np.arange(num_rows)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether rewards hold a KL half and infos a `ref_log_prob`."""
+        return self._reference is not None
+
+    def reset(self, rows: Iterable[int], prompts: Sequence[Prompt]) -> None:
+        """Begin an episode in each of `rows` with its prompt."""
+        for row, prompt in zip(rows, prompts, strict=True):
+            prompt_ids = self._encoder.encode(prompt)
+            if self.reward_timing == "deferred":
+                self.pending.close(self.rows, row)
+                self.pending.begin(row, 0)
+            self.rows.begin(row, prompt, prompt_ids, self.vocab_size)
+
+    def observation(self) -> np.ndarray:
+        """Return a fresh (N, L) int64 array of token ids."""
+        return self.rows.ids.copy()
+
+    def allowed(self) -> np.ndarray | None:
+        """Return (N, A) bool, True where the action is allowed, or None where all are."""
+        if self.task.mask_fn is None:
+            return None
+        return self.task.mask_fn(self.rows.ids, self.rows.lengths, self.rows.prompt_lengths)
+
+    def step(self, actions: np.ndarray, acting: np.ndarray | None = None) -> StepResult:
+        """Write one token per row.
+
+        Args:
+            actions: (N,) integers in [0, A).
+            acting: (N,) bool, False for rows that wait: their action is not even looked at.
+                None where all act.
+
+        Raises:
+            ValueError: An action out of range or masked; a score that is NaN or infinite. An
+                action that is refused leaves every row as it was.
+        """
+        actions = self._checked(actions, acting)
+        allowed = self._allowed_for(actions, acting)
+        is_deferred = self.reward_timing == "deferred"
+        ref_log_probs = None
+        if not is_deferred and self._reference is not None:
+            ref_log_probs = self._reference_step(actions, allowed, acting)
+        tokens = self.task.action_tokens[actions]
+        self._write(tokens, acting)
+        reasons = self._response_end.reasons(self.rows, tokens, acting)
+        episodes = {
+            row: episode_of(self.rows, row, self.task.tokenizer, reason)
+            for row, reason in reasons.items()
+        }
+        ended = np.zeros(len(self.rows), dtype=np.bool_)
+        ended[list(episodes)] = True
+        self.rows.ended |= ended
+        if is_deferred:
+            rewards = self._withhold(episodes)
+        else:
+            rewards, episodes = self._pay(ref_log_probs, episodes, acting)
+        return StepResult(
+            rewards=rewards, ended=ended, ref_log_probs=ref_log_probs, episodes=episodes
+        )
+
+    def set_kl_coef(self, value: float) -> None:
+        """Change the weight of log pi_ref, between rollouts only.
+
+        Raises:
+            ValueError: Out of range, or rewards are pending.
+        """
+        check_kl_coef(value)
+        self._refuse_if_pending("kl_coef")
+        self.kl_coef = float(value)
+
+    def set_temperature(self, value: float) -> None:
+        """Change the temperature of pi_ref, between rollouts only.
+
+        Raises:
+            ValueError: Out of range, or rewards are pending.
+        """
+        check_temperature(value)
+        self._refuse_if_pending("temperature")
+        self.temperature = float(value)
+
+    def set_reward_timing(self, timing: str) -> None:
+        """Switch between "step" and "deferred"; pending rewards are discarded with a warning.
+
+        Raises:
+            ValueError: Another value.
+        """
+        if timing not in REWARD_TIMINGS:
+            raise ValueError(f"reward_timing must be one of {REWARD_TIMINGS}, got {timing!r}")
+        self.discard_pending(f"reward_timing was set to {timing!r}")
+        self.reward_timing = timing
+
+    def settle(self) -> tuple[np.ndarray, list[SettledEpisode]]:
+        """Return the withheld rewards (steps, N) float32 and the episodes that ended.
+
+        Raises:
+            ValueError: Rewards are not withheld, or a score is NaN or infinite.
+        """
+        if self.reward_timing != "deferred":
+            raise ValueError(
+                f"settle_rewards needs reward_timing='deferred', got {self.reward_timing!r}"
+            )
+        return self.pending.settle(
+            self.rows,
+            scorer=self._scorer,
+            kl_coef=self.kl_coef,
+            sequence_log_probs=None if self._reference is None else self._sequence_log_probs,
+        )
+
+    def discard_pending(self, because: str) -> None:
+        """Forget withheld rewards; warns where there are any."""
+        if self.pending.num_steps:
+            warnings.warn(
+                f"{self.pending.num_steps} steps of withheld rewards are discarded: {because}; "
+                f"call settle_rewards() first to keep them",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        self.pending.restart(self.rows)
+
+    def get_state(self, rows: Sequence[int] | np.ndarray) -> MDPRows:
+        """Return exact copies of rows; the caller adds the generators."""
+        return self.rows.copy_of(np.asarray(rows, dtype=np.int64))
+
+    def set_state(self, rows: Sequence[int] | np.ndarray, state: MDPRows) -> None:
+        """Overwrite rows; what they played before stays pending where rewards are withheld."""
+        indices = np.asarray(rows, dtype=np.int64)
+        if self.reward_timing == "deferred":
+            for row in indices.tolist():
+                self.pending.close(self.rows, row)
+        self.rows.put(indices, state)
+        for row in indices.tolist():
+            self.pending.begin(row, int(self.rows.num_actions[row]))
+
+    def _checked(self, actions: np.ndarray, acting: np.ndarray | None) -> np.ndarray:
+        if acting is not None:
+            actions = np.where(acting, actions, 0)
+        num_actions = len(self.task.action_tokens)
+        if actions.min() < 0 or actions.max() >= num_actions:
+            row = int(np.flatnonzero((actions < 0) | (actions >= num_actions))[0])
+            raise ValueError(
+                f"action must lie in [0, {num_actions}), got {int(actions[row])} in row {row}"
+            )
+        return actions
+
+    def _allowed_for(self, actions: np.ndarray, acting: np.ndarray | None) -> np.ndarray | None:
+        allowed = self.allowed()
+        if allowed is None:
+            return None
+        is_refused = ~allowed[self._row_index, actions]
+        if acting is not None:
+            is_refused &= acting
+        if is_refused.any():
+            row = int(np.flatnonzero(is_refused)[0])
+            raise ValueError(
+                f"action {int(actions[row])} is masked in row {row}; expected one that "
+                f"action_masks() allows"
+            )
+        return allowed
+
+    def _reference_step(
+        self, actions: np.ndarray, allowed: np.ndarray | None, acting: np.ndarray | None
+    ) -> np.ndarray:
+        assert self._reference is not None
+        log_probs = np.asarray(
+            self._reference.step_log_probs(
+                self.rows.ids, self.rows.lengths, actions, allowed, self.temperature
+            ),
+            dtype=np.float64,
+        )
+        return log_probs if acting is None else np.where(acting, log_probs, 0.0)
+
+    def _write(self, tokens: np.ndarray, acting: np.ndarray | None) -> None:
+        rows = self.rows
+        index = self._row_index if acting is None else np.flatnonzero(acting)
+        cells = rows.lengths[index]
+        rows.ids[index, cells] = tokens[index]
+        rows.is_action[index, cells] = True
+        rows.lengths[index] += 1
+        rows.num_actions[index] += 1
+
+    def _pay(
+        self,
+        ref_log_probs: np.ndarray | None,
+        episodes: dict[int, Episode],
+        acting: np.ndarray | None,
+    ) -> tuple[np.ndarray, dict[int, Episode]]:
+        rewards = np.zeros(len(self.rows))
+        if ref_log_probs is not None:
+            rewards = self.kl_coef * ref_log_probs
+        scored = {}
+        if episodes:
+            batch = self._scorer.score(list(episodes.values()))
+            for row, episode in zip(episodes, batch, strict=True):
+                kl = None if ref_log_probs is None else float(rewards[row])
+                scored[row], rewards[row] = with_kl_term(episode, kl)
+        self._record(rewards, ref_log_probs, acting)
+        for row, episode in scored.items():
+            scored[row] = self._with_history(row, episode)
+        return rewards, scored
+
+    def _record(
+        self, rewards: np.ndarray, ref_log_probs: np.ndarray | None, acting: np.ndarray | None
+    ) -> None:
+        index = self._row_index if acting is None else np.flatnonzero(acting)
+        cells = self.rows.num_actions[index] - 1
+        self.rows.rewards[index, cells] = rewards[index]
+        if ref_log_probs is not None:
+            self.rows.ref_log_probs[index, cells] = ref_log_probs[index]
+
+    def _with_history(self, row: int, episode: Episode) -> Episode:
+        count = int(self.rows.num_actions[row])
+        return replace(
+            episode,
+            rewards=known_history(self.rows.rewards[row, :count]),
+            ref_log_probs=known_history(self.rows.ref_log_probs[row, :count]),
+        )
+
+    def _withhold(self, episodes: dict[int, Episode]) -> np.ndarray:
+        self.pending.count_step()
+        for row, episode in episodes.items():
+            self.pending.close(self.rows, row, episode)
+        return np.zeros(len(self.rows))
+
+    def _sequence_log_probs(self, sequences: Sequence[ResponseSequence]) -> list[np.ndarray]:
+        assert self._reference is not None
+        allowed_of = None if self.task.mask_fn is None else self._allowed_along
+        return self._reference.sequence_log_probs(sequences, self.temperature, allowed_of)
+
+    def _allowed_along(self, sequence: ResponseSequence) -> np.ndarray:
+        """Return the (K, A) masks of a sequence's states, built again rather than stored."""
+        assert self.task.mask_fn is not None
+        positions = sequence.action_positions
+        states = np.full((len(positions), self.width), self.vocab_size, dtype=np.int64)
+        for state, position in zip(states, positions, strict=True):
+            state[:position] = sequence.ids[:position]
+        prompt_lengths = np.full(len(positions), sequence.prompt_length, dtype=np.int64)
+        return self.task.mask_fn(states, np.asarray(positions), prompt_lengths)
+
+    def _refuse_if_pending(self, name: str) -> None:
+        if self.pending.num_steps:
+            raise ValueError(
+                f"{name} may change between rollouts only, got a change with "
+                f"{self.pending.num_steps} steps of withheld rewards; settle_rewards() first"
+            )

@@ -1,0 +1,59 @@
+"""The info dict of a vector environment, laid out as Gymnasium's `SyncVectorEnv` lays it out.
+
+Every key comes with a boolean mask `_key` of the rows that have it. Numbers common to all rows are
+written as arrays at once; only rows that end or begin are added one by one.
+Shape letter: N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+FINAL_OBS = "final_obs"
+
+
+def put_column(
+    info: dict[str, Any], key: str, values: np.ndarray, has: np.ndarray | None = None
+) -> None:
+    """Write one key for all rows at once; nothing where no row has it.
+
+    Args:
+        info: The dict to fill.
+        key: Its name.
+        values: (N, ...) array; copied.
+        has: (N,) bool, the rows that have the key, None for all; other rows are zeroed.
+    """
+    if has is None:
+        info[key] = values.copy()
+        info[f"_{key}"] = np.ones(len(values), dtype=np.bool_)
+    elif has.any():
+        column = np.zeros_like(values)
+        column[has] = values[has]
+        info[key], info[f"_{key}"] = column, has.copy()
+
+
+def put_row(info: dict[str, Any], row: int, row_info: Mapping[str, Any], num_rows: int) -> None:
+    """Add one row's info; nested dicts become nested vector infos."""
+    for key, value in row_info.items():
+        if isinstance(value, Mapping) and key != FINAL_OBS:
+            info.setdefault(key, {})
+            put_row(info[key], row, value, num_rows)
+        else:
+            if key not in info:
+                info[key] = _new_column(key, value, num_rows)
+            info[key][row] = value
+        mask = info.setdefault(f"_{key}", np.zeros(num_rows, dtype=np.bool_))
+        mask[row] = True
+
+
+def _new_column(key: str, value: Any, num_rows: int) -> np.ndarray:
+    if key == FINAL_OBS:
+        return np.full(num_rows, None, dtype=object)
+    if type(value) in (int, float, bool) or isinstance(value, np.number):
+        return np.zeros(num_rows, dtype=type(value))
+    if isinstance(value, np.ndarray):
+        return np.zeros((num_rows, *value.shape), dtype=value.dtype)
+    return np.full(num_rows, None, dtype=object)

@@ -109,8 +109,8 @@ def check_vocabulary(model: Any, tokenizer: Tokenizer) -> None:
     for name, count in rows.items():
         if count < tokenizer.vocab_size:
             raise ValueError(
-                f"vocabulary mismatch: the {name} layer of {model.name_or_path!r} has {count} rows, "
-                f"expected at least the tokenizer's {tokenizer.vocab_size} ids"
+                f"vocabulary mismatch: the {name} layer of {model.name_or_path!r} has {count} "
+                f"rows, expected at least the tokenizer's {tokenizer.vocab_size} ids"
             )
 
 

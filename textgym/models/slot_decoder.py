@@ -4,8 +4,8 @@ Each row has a slot of keys and values (`SlotCache`) and a host copy of the ids 
 reused is the longest common prefix of slot and request, so no flag from outside can make a result
 wrong: rows may grow by one token or several, restart, or be replaced in the middle.
 
-Shape letters: N rows, R rows asked for, L width of the ids, Q tokens per row of one forward, C cells
-that attention reads, D width of the hidden states, V rows of the output layer.
+Shape letters: N rows, R rows asked for, L width of the ids, Q tokens per row of one forward, C
+cells that attention reads, D width of the hidden states, V rows of the output layer.
 """
 
 from __future__ import annotations

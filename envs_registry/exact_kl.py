@@ -16,6 +16,7 @@ Episode end:
     `<eos>`, or four tokens.
 Info:
     As in every text environment (docs/environment.md); no `gold_score`.
+
 Arguments:
     `table_seed` (0): draws both tables. Those of `TextEnvConfig`; `kl_coef` is 0.1 by default.
 Data:

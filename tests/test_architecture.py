@@ -20,13 +20,14 @@ PACKAGES = {
 
 # Lower never imports higher; within one line a module may import its neighbours, without cycles.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("textgym.types",),
-    ("textgym.config", "textgym.tokenizer", "textgym.prompts", "textgym.models"),
-    ("textgym.rewards", "textgym.reference"),
-    ("textgym.task",),
+    ("textgym.types", "textgym.callables", "textgym.process_guard"),
+    ("textgym.config", "textgym.tokenizer", "textgym.prompts", "textgym.masks", "textgym.models"),
+    ("textgym.dataset_files", "textgym.rewards", "textgym.reference"),
+    ("textgym.task", "textgym.task_parts"),
+    ("textgym.mdp_rows", "textgym.prompt_choice", "textgym.response_end", "textgym.scoring"),
     ("textgym.token_mdp", "textgym.pending_rewards", "textgym.vector_info"),
-    ("textgym.rendering",),
-    ("textgym.token_env", "textgym.vector_env"),
+    ("textgym.row_info", "textgym.row_groups", "textgym.row_generators", "textgym.rendering"),
+    ("textgym.env_parts", "textgym.token_env", "textgym.vector_env"),
     ("textgym.episode_list",),
     ("textgym.registration", "textgym.rollout", "textgym.wrappers", "textgym.testing"),
     ("textgym.envs_registry",),

@@ -31,8 +31,8 @@ def check_process() -> None:
     if _RECORD.is_unsafe:
         raise RuntimeError(
             f"process {os.getpid()} was forked from one that had loaded torch, whose threads do "
-            f"not survive a fork: the models would hang. Start workers with context='forkserver' or "
-            f"'spawn', for example gym.make_vec(id, num_envs=2, vectorization_mode='async', "
+            f"not survive a fork: the models would hang. Start workers with context='forkserver' "
+            f"or 'spawn', for example gym.make_vec(id, num_envs=2, vectorization_mode='async', "
             f"vector_kwargs={{'context': 'forkserver'}}), or use the native vector environment: "
             f"gym.make_vec(id, num_envs=2)"
         )

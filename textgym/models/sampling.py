@@ -82,7 +82,8 @@ def entropy(logits: torch.Tensor) -> torch.Tensor:
     """Return the entropy of softmax(logits) per row, (R,) float32, nats."""
     log_probs = torch.log_softmax(logits.float(), dim=1)
     # Where an action is not allowed, p log p is 0, not 0 times minus infinity.
-    return -(log_probs.exp() * log_probs.clamp_min(torch.finfo(torch.float32).min)).sum(dim=1)
+    finite = log_probs.masked_fill(log_probs == -torch.inf, 0.0)
+    return -(log_probs.exp() * finite).sum(dim=1)
 
 
 def chunked_log_probs_and_entropy(

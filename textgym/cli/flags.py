@@ -135,6 +135,19 @@ def field_help(config_class: type) -> dict[str, str]:
     return found
 
 
+def describe_fields(config_class: type) -> str:
+    """Return one paragraph per field of a config dataclass: name, type, default and help."""
+    hints, help_texts = typing.get_type_hints(config_class), field_help(config_class)
+    paragraphs = []
+    for field in dataclasses.fields(config_class):
+        kind = _describe(_alternatives(hints[field.name]))
+        text = " ".join(help_texts.get(field.name, "").split())
+        text = f"{text} [default: {_shown(_default_of(field))}]".strip()
+        body = textwrap.fill(text, 80, initial_indent="    ", subsequent_indent="    ")
+        paragraphs.append(f"{field.name}={kind}\n{body}")
+    return "\n".join(paragraphs)
+
+
 def parse_assignments(items: Sequence[str], hints: Mapping[str, Any]) -> dict[str, Any]:
     """Read `name=value` items into typed keyword arguments.
 

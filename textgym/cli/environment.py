@@ -1,0 +1,73 @@
+"""The flags by which every command names an environment."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import typing
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
+
+from textgym.cli.flags import nearest, parse_assignments
+from textgym.config import TextEnvConfig
+from textgym.env_parts import EnvParts
+from textgym.envs_registry.specs import ENVIRONMENTS
+
+
+def add_env_arguments(parser: argparse.ArgumentParser, *, positional: bool) -> None:
+    """Add the environment's id (`ENV`, or `--env ENV`) and `--env-kwarg`."""
+    help_text = "environment id, as in `textgym envs`; `module:ID` imports a module of yours first"
+    if positional:
+        parser.add_argument("env", metavar="ENV", help=help_text)
+    else:
+        parser.add_argument("--env", metavar="ENV", help=help_text)
+    parser.add_argument(
+        "--env-kwarg",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="argument of the environment, such as max_new_tokens=32 or reward=gold; may be given "
+        "several times",
+    )
+
+
+def env_kwargs(env_id: str, assignments: list[str]) -> dict[str, Any]:
+    """Return the environment's arguments, typed and checked as its config has them.
+
+    Raises:
+        ValueError: An unknown id (the nearest is named), something that is not `name=value`, or a
+            value of the wrong type or out of range.
+        TypeError: An unknown argument (the nearest is named).
+    """
+    env_class, config_class = _classes_of(env_id)
+    given = parse_assignments(assignments, typing.get_type_hints(config_class))
+    if env_class is not None:
+        config_class.from_kwargs(**{**env_class.default_kwargs, **gym.spec(env_id).kwargs, **given})
+    return given
+
+
+def config_class_of(env_id: str) -> type[TextEnvConfig]:
+    """Return the config class of a registered environment.
+
+    Raises:
+        ValueError: An unknown id (the nearest is named).
+    """
+    return _classes_of(env_id)[1]
+
+
+def _classes_of(env_id: str) -> tuple[type[EnvParts] | None, type[TextEnvConfig]]:
+    if ":" in env_id and "" not in sys.path:
+        sys.path.insert(0, "")  # a module of the user's lies where the command is called
+    try:
+        spec = gym.spec(env_id)
+    except gym.error.UnregisteredEnv as error:
+        known = [row.id for row in ENVIRONMENTS]
+        raise ValueError(
+            f"unknown environment {env_id!r}{nearest(env_id, known)} (`textgym envs` lists them)"
+        ) from error
+    creator = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else None
+    if isinstance(creator, type) and issubclass(creator, EnvParts):
+        return creator, creator.config_class
+    return None, TextEnvConfig

@@ -1,1 +1,27 @@
-"""Placeholder."""
+"""Agents: language-model policies and the algorithms that train them."""
+
+from textgym.agents.a2c import A2C
+from textgym.agents.advantages import generalized_advantages, whiten
+from textgym.agents.kl_control import AdaptiveKLController, FixedKLController
+from textgym.agents.kl_shaping import kl_shaped
+from textgym.agents.policies import SlotState, TransformerPolicy
+from textgym.agents.ppo import PPO
+from textgym.agents.rollout_buffer import SequenceRolloutBuffer
+from textgym.agents.sequence_rollouts import SequenceRollouts
+from textgym.agents.vec_env_adapter import TextVecEnv, as_vec_env
+
+__all__ = [
+    "A2C",
+    "PPO",
+    "AdaptiveKLController",
+    "FixedKLController",
+    "SequenceRolloutBuffer",
+    "SequenceRollouts",
+    "SlotState",
+    "TextVecEnv",
+    "TransformerPolicy",
+    "as_vec_env",
+    "generalized_advantages",
+    "kl_shaped",
+    "whiten",
+]

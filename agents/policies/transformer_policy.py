@@ -1,0 +1,433 @@
+"""`TransformerPolicy`: a causal language model as an SB3 actor-critic policy.
+
+Shape letters: N rows, L observation width, A actions, V vocabulary, D model width, S segments,
+M packed actions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.distributions import CategoricalDistribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import Schedule
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from textgym.agents.policies.model_building import (
+    DEFAULT_SCRATCH,
+    build_language_model,
+    build_value_model,
+    output_width,
+)
+from textgym.agents.policies.packed_evaluation import PackedGroup, evaluate_in_groups
+from textgym.agents.policies.slot_state import SlotState
+from textgym.masks import MaskFn
+from textgym.models.sampling import (
+    AllowedRows,
+    action_logits,
+    chunked_log_probs_and_entropy,
+    log_probs_of,
+    sample,
+)
+from textgym.models.trunk import hidden_states, trunk_and_head
+
+VALUE_MODES = ("shared", "separate")
+PRECISIONS = ("float32", "bfloat16")
+
+
+class TransformerPolicy(ActorCriticPolicy):
+    """A causal language model with a value head; its KV caches are its recurrent state.
+
+    Args:
+        observation_space: `Box(0, V, (L,), int64)`; V marks an empty cell.
+        action_space: `Discrete(A)`.
+        lr_schedule: Progress remaining (1 to 0) to learning rate.
+        model: Folder or hub name of a causal LM, or `scratch:layers=2,width=64,heads=2`.
+        value: "shared" (a linear head on the policy's last hidden state) or "separate" (a model of
+            its own).
+        value_init: Of a separate value model: folder of a one-label classifier, its head included;
+            None starts from the policy's weights and a zero head.
+        dtype: "float32", or "bfloat16" for bfloat16 arithmetic on float32 weights. Log-probs and
+            values are float32 in both.
+        temperature: Divides the logits before the softmax, above 0.
+        action_tokens: Token id of each action; None for the identity.
+        eos_ids: End tokens, for the config of a fresh model.
+        micro_batch_tokens: Padded tokens per forward of `evaluate_actions`.
+        gradient_checkpointing: Recompute each micro-batch in the backward pass: memory for one
+            micro-batch's activations instead of all.
+        entropy: "gradient" (exact, differentiable), "report" (exact, no gradient) or "none".
+        seed: Seed of sampling and of fresh weights; None draws one.
+        use_sde: SB3's argument, must be False.
+        optimizer_class: As in SB3.
+        optimizer_kwargs: As in SB3; Adam's eps is 1e-5 unless given.
+
+    Raises:
+        ValueError: A space, mode or number out of range, or a model that does not fit.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        lr_schedule: Schedule,
+        *,
+        model: str | None = None,
+        value: str = "shared",
+        value_init: str | None = None,
+        dtype: str = "float32",
+        temperature: float = 1.0,
+        action_tokens: Sequence[int] | None = None,
+        eos_ids: Sequence[int] = (),
+        micro_batch_tokens: int = 8192,
+        gradient_checkpointing: bool = False,
+        entropy: str = "report",
+        seed: int | None = None,
+        use_sde: bool = False,
+        optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """Check the arguments and build the networks; see the class."""
+        _check_spaces(observation_space, action_space)
+        _check_choice("value", value, VALUE_MODES)
+        _check_choice("dtype", dtype, PRECISIONS)
+        _check_choice("entropy", entropy, ("gradient", "report", "none"))
+        if use_sde:
+            raise ValueError("use_sde must be False: actions are tokens")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        self.model, self.value, self.value_init = model or DEFAULT_SCRATCH, value, value_init
+        self.precision, self.temperature, self.entropy = dtype, float(temperature), entropy
+        self.action_tokens = None if action_tokens is None else tuple(int(i) for i in action_tokens)
+        self.eos_ids = tuple(int(i) for i in eos_ids)
+        self.micro_batch_tokens = micro_batch_tokens
+        self.gradient_checkpointing = gradient_checkpointing
+        self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        self.vocab_size = int(observation_space.high.max())  # type: ignore[attr-defined]
+        self.width = int(observation_space.shape[0])  # type: ignore[index]
+        self.mask_fn: MaskFn | None = None
+        self.weights_version = 0
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=optimizer_kwargs,
+        )
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        self.language_model = build_language_model(
+            self.model,
+            vocab_size=self.vocab_size,
+            width=self.width,
+            eos_ids=self.eos_ids,
+            seed=self.seed,
+        )
+        # A plain tuple, so that the trunk is not registered a second time.
+        self._parts = trunk_and_head(self.language_model)
+        self.value_model: nn.Module | None = None
+        self._value_trunk: tuple[nn.Module, ...] = ()
+        weight, bias = None, 0.0
+        if self.value == "separate":
+            self.value_model, weight, bias = build_value_model(
+                self.language_model, self.value_init
+            )
+            self._value_trunk = (trunk_and_head(self.value_model)[0],)
+        self.value_head = nn.Linear(output_width(self.value_model or self.language_model), 1)
+        with th.no_grad():
+            self.value_head.weight.zero_() if weight is None else self.value_head.weight.copy_(
+                weight
+            )
+            self.value_head.bias.fill_(bias)
+        self.num_actions = int(self.action_space.n)  # type: ignore[attr-defined]
+        identity = self.action_tokens in (None, tuple(range(self.num_actions)))
+        # Slicing instead of gathering keeps the whole-vocabulary case cheap.
+        tokens = None if identity else th.tensor(self.action_tokens)
+        self.register_buffer("token_of_action", tokens, persistent=False)
+        self.generator = th.Generator().manual_seed(self.seed)
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        self.optimizer = self.optimizer_class(
+            parameters,
+            lr=lr_schedule(1),  # type: ignore[call-arg]
+            **self.optimizer_kwargs,
+        )
+
+    def new_state(self, num_rows: int) -> SlotState:
+        """Make the recurrent state of `num_rows` rows: empty KV caches."""
+        return SlotState(self.language_model, self.value_model, num_rows, self.width)
+
+    def seed_sampling(self, seed: int) -> None:
+        """Start the generator that draws actions anew."""
+        self.generator = th.Generator(device=self.device).manual_seed(seed)
+
+    def forward(  # type: ignore[override]
+        self,
+        obs: np.ndarray | th.Tensor,
+        state: SlotState | None = None,
+        episode_starts: np.ndarray | None = None,
+        deterministic: bool = False,
+        prompt_lengths: np.ndarray | None = None,
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Act on N observations without gradients, advancing the caches in place.
+
+        Args:
+            obs: (N, L) token ids.
+            state: KV caches of N rows; None for fresh ones.
+            episode_starts: SB3's hint; what starts anew is read off the observations instead, so a
+                wrong hint can do no harm.
+            deterministic: Take the most likely action.
+            prompt_lengths: (N,) int64 where known; else read off the observations. Only masks
+                look at them.
+
+        Returns:
+            actions (N,) int64, values (N, 1) float32, log-probabilities (N,) float32.
+        """
+        del episode_starts
+        logits, value_hidden = self._advance(obs, state, prompt_lengths)
+        actions = logits.argmax(dim=-1) if deterministic else self._sample(logits)
+        with th.no_grad():
+            return actions, self._values(value_hidden), log_probs_of(logits, actions)
+
+    def predict(  # type: ignore[override]
+        self,
+        observation: np.ndarray | dict[str, np.ndarray],
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Choose actions; see SB3.
+
+        Args:
+            observation: (N, L) token ids, or (L,) for a single environment.
+            state: What the last call returned (a `SlotState`), None at the beginning.
+            episode_start: (N,) bool hint, may be wrong or None.
+            deterministic: Take the most likely action.
+
+        Returns:
+            Actions (N,) int64 (a scalar array for a single observation), and the state.
+
+        Raises:
+            ValueError: The observation is no array of token ids of the right width, or the state
+                belongs to another number of rows.
+        """
+        del episode_start
+        self.set_training_mode(False)
+        if not isinstance(observation, np.ndarray):
+            raise ValueError(
+                f"expected an array of token ids, got {type(observation).__name__}; Gymnasium's "
+                "reset() returns (obs, info), of which predict() takes obs"
+            )
+        ids = observation[None] if observation.ndim == 1 else observation
+        state = self.new_state(len(ids)) if state is None else state
+        logits, _ = self._advance(ids, state, None)
+        actions = logits.argmax(dim=-1) if deterministic else self._sample(logits)
+        chosen = actions.cpu().numpy()
+        return (chosen[0] if observation.ndim == 1 else chosen), state
+
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: th.Tensor | Mapping[str, th.Tensor], actions: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        """Evaluate actions with gradients: one forward per sequence.
+
+        Args:
+            obs: Packed segments (`ids` (S, W) int64, `is_action` (S, W) bool, `prompt_lengths`
+                (S,) int64), or plain observations (M, L), each a sequence of its own.
+            actions: (M,) int64.
+
+        Returns:
+            Values, log-probabilities and entropies (None where `entropy` is "none"), (M,) float32.
+        """
+        packed = obs if isinstance(obs, Mapping) else self._packed_rows(obs)
+        log_probs, values, entropies = evaluate_in_groups(
+            self._evaluate_group,
+            ids=packed["ids"],
+            is_action=packed["is_action"].bool(),
+            prompt_lengths=packed["prompt_lengths"],
+            actions=actions.long().flatten(),
+            empty_id=self.vocab_size,
+            token_budget=self.micro_batch_tokens,
+        )
+        return values, log_probs, None if self.entropy == "none" else entropies
+
+    def get_distribution(self, obs: th.Tensor) -> CategoricalDistribution:  # type: ignore[override]
+        """Give the action distribution of N observations, with gradients, without a cache."""
+        hidden, _ = self._full_forward(obs)
+        ids, lengths = self._rows(obs)
+        logits = self._action_logits(self._parts[1](hidden), ids, lengths, lengths)
+        distribution = CategoricalDistribution(logits.shape[-1])
+        return distribution.proba_distribution(action_logits=logits)
+
+    def predict_values(  # type: ignore[override]
+        self, obs: np.ndarray | th.Tensor, state: SlotState | None = None
+    ) -> th.Tensor:
+        """Give the values (N, 1) float32 of N observations, through the caches where given."""
+        if state is None:
+            return self._values(self._full_forward(obs)[1])
+        with th.no_grad():
+            return self._values(self._advance_hidden(obs, state)[1])
+
+    def _predict(self, observation: Any, deterministic: bool = False) -> th.Tensor:
+        return self.get_distribution(observation).get_actions(deterministic=deterministic)
+
+    def extract_features(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: token ids must never become float features.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError("a TransformerPolicy reads token ids; it has no feature extractor")
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Switch modes; switching to training makes every KV cache stale."""
+        if mode:
+            self.weights_version += 1
+        super().set_training_mode(mode)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load weights, which makes every KV cache stale."""
+        self.weights_version += 1
+        return super().load_state_dict(*args, **kwargs)
+
+    def load_from_vector(self, vector: np.ndarray) -> None:
+        """Load weights from one vector, which makes every KV cache stale."""
+        self.weights_version += 1
+        super().load_from_vector(vector)
+
+    def _rows(self, obs: np.ndarray | th.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        ids = obs.detach().cpu().numpy() if isinstance(obs, th.Tensor) else np.asarray(obs)
+        if ids.ndim != 2 or ids.shape[1] > self.width:
+            raise ValueError(f"expected observations (N, {self.width}), got shape {ids.shape}")
+        ids = ids.astype(np.int64, copy=False)
+        return ids, (ids != self.vocab_size).sum(axis=1)
+
+    def _advance_hidden(
+        self, obs: np.ndarray | th.Tensor, state: SlotState
+    ) -> tuple[th.Tensor, th.Tensor]:
+        ids, lengths = self._rows(obs)
+        if not isinstance(state, SlotState) or state.num_rows != len(ids):
+            held = state.num_rows if isinstance(state, SlotState) else type(state).__name__
+            raise ValueError(f"expected the state of {len(ids)} rows, got {held}")
+        with th.no_grad(), self._arithmetic():
+            return state.advance(ids, lengths, self.weights_version)
+
+    def _advance(
+        self,
+        obs: np.ndarray | th.Tensor,
+        state: SlotState | None,
+        prompt_lengths: np.ndarray | None,
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """Give action logits (N, A) float32 and the value trunk's hidden states (N, D)."""
+        ids, lengths = self._rows(obs)
+        state = self.new_state(len(ids)) if state is None else state
+        hidden, value_hidden = self._advance_hidden(ids, state)
+        with th.no_grad():
+            known = state.prompt_lengths if prompt_lengths is None else prompt_lengths
+            return self._action_logits(state.logits(hidden), ids, lengths, known), value_hidden
+
+    def _action_logits(
+        self, logits: th.Tensor, ids: np.ndarray, lengths: np.ndarray, prompt_lengths: np.ndarray
+    ) -> th.Tensor:
+        allowed = None
+        if self.mask_fn is not None:
+            mask = self.mask_fn(ids, lengths, np.asarray(prompt_lengths))
+            allowed = th.as_tensor(mask, device=logits.device)
+        return action_logits(
+            logits, self.token_of_action, allowed, self.temperature, self.num_actions
+        )
+
+    def _sample(self, logits: th.Tensor) -> th.Tensor:
+        if self.generator.device != logits.device:
+            self.seed_sampling(self.seed)
+        return sample(logits, self.generator)
+
+    def _values(self, hidden: th.Tensor) -> th.Tensor:
+        return self.value_head(hidden.float())
+
+    def _arithmetic(self) -> contextlib.AbstractContextManager[Any]:
+        if self.precision == "float32":
+            return contextlib.nullcontext()
+        return th.autocast(self.device.type, dtype=th.bfloat16)
+
+    def _full_forward(self, obs: np.ndarray | th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Give both trunks' last hidden states (N, D) of plain observations."""
+        ids, lengths = self._rows(obs)
+        tokens = th.as_tensor(np.where(ids == self.vocab_size, 0, ids)[:, : lengths.max()])
+        tokens, last = tokens.to(self.device), th.as_tensor(lengths - 1, device=self.device)
+        rows = th.arange(len(tokens), device=self.device)
+        with self._arithmetic():
+            hidden = hidden_states(self._parts[0], tokens)[rows, last]
+            if not self._value_trunk:
+                return hidden, hidden
+            return hidden, hidden_states(self._value_trunk[0], tokens)[rows, last]
+
+    def _packed_rows(self, obs: th.Tensor) -> dict[str, th.Tensor]:
+        """Make each plain observation (M, L) a segment with one action."""
+        if self.mask_fn is not None:
+            raise ValueError("plain observations do not say where responses begin; pack segments")
+        ids = obs.long()
+        lengths = (ids != self.vocab_size).sum(dim=1)
+        ids = nn.functional.pad(ids, (0, 1), value=self.vocab_size)
+        is_action = th.zeros_like(ids, dtype=th.bool)
+        is_action[th.arange(len(ids), device=ids.device), lengths] = True
+        return {"ids": ids, "is_action": is_action, "prompt_lengths": lengths}
+
+    def _evaluate_group(self, group: PackedGroup) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        if self.gradient_checkpointing and th.is_grad_enabled():
+            return checkpoint(self._evaluate_now, group, use_reentrant=False)
+        return self._evaluate_now(group)
+
+    def _evaluate_now(self, group: PackedGroup) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        with self._arithmetic():
+            hidden = hidden_states(self._parts[0], group.ids)[group.rows, group.positions]
+            value_hidden = hidden
+            if self._value_trunk:
+                states = hidden_states(self._value_trunk[0], group.ids)
+                value_hidden = states[group.rows, group.positions]
+        log_probs, entropies = chunked_log_probs_and_entropy(
+            hidden,
+            self._parts[1],
+            group.actions,
+            action_tokens=self.token_of_action,
+            allowed_rows=None if self.mask_fn is None else self._allowed_rows(group),
+            temperature=self.temperature,
+            num_actions=self.num_actions,
+            with_entropy=self.entropy != "none",
+        )
+        entropies = log_probs.detach() if entropies is None else entropies
+        if self.entropy == "report":
+            entropies = entropies.detach()
+        return log_probs, self._values(value_hidden).flatten(), entropies
+
+    def _allowed_rows(self, group: PackedGroup) -> AllowedRows:
+        mask_fn = self.mask_fn
+        assert mask_fn is not None
+
+        def allowed_rows(start: int, stop: int) -> th.Tensor:
+            mask = mask_fn(*group.states(start, stop, self.vocab_size, self.width))
+            return th.as_tensor(mask, device=group.ids.device)
+
+        return allowed_rows
+
+
+def _check_spaces(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    is_ids = (
+        isinstance(observation_space, spaces.Box)
+        and len(observation_space.shape) == 1
+        and np.issubdtype(observation_space.dtype, np.integer)
+    )
+    if not is_ids:
+        raise ValueError(
+            f"expected observations Box(0, V, (L,), int64) of token ids, got {observation_space!r}"
+        )
+    if not isinstance(action_space, spaces.Discrete):
+        raise ValueError(f"expected actions Discrete(A), got {action_space!r}")
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {tuple(choices)}, got {value!r}")

@@ -1,0 +1,123 @@
+"""Presets: tables of defaults. docs/algorithms.md gives the reason of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+FROM_PRESET: Any = "preset"
+"""Default of every hyper-parameter: take the preset's value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedPreset:
+    """What PPO and A2C have in common; SB3's names where SB3 has one.
+
+    Attributes:
+        learning_rate: A rate or schedule; None for the default of the model's kind.
+        n_steps: Steps per environment and rollout; None for twice `max_new_tokens`.
+        gamma: Discount.
+        gae_lambda: See `generalized_advantages`.
+        normalize_advantage: Whether to normalise advantages at all.
+        advantage_norm: "batch" (each minibatch) or "rollout" (once).
+        ent_coef: Weight of the entropy bonus.
+        vf_coef: Weight of the value loss, which is a mean of squares without a factor 1/2.
+        max_grad_norm: Gradients are scaled down to this norm.
+        kl_coef: KL weight set in the environment; None keeps the environment's.
+        kl_target: Target of adaptive control, nats per response; None for a fixed weight.
+        kl_horizon: See `AdaptiveKLController`.
+        temperature: Set in the environment and the policy; None keeps the environment's.
+        whiten_rewards: Scale KL-shaped rewards to variance 1, keeping their mean.
+        policy_kwargs: Defaults of `TransformerPolicy`'s arguments.
+        env_kwargs: Arguments with which an environment given by id is made.
+    """
+
+    learning_rate: Any = None
+    n_steps: int | None = None
+    gamma: float = 1.0
+    gae_lambda: float = 0.95
+    normalize_advantage: bool = True
+    advantage_norm: str = "batch"
+    ent_coef: float = 0.0
+    vf_coef: float = 0.1
+    max_grad_norm: float = 1.0
+    kl_coef: float | None = None
+    kl_target: float | None = None
+    kl_horizon: float = 10_000.0
+    temperature: float | None = None
+    whiten_rewards: bool = False
+    policy_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOPreset(SharedPreset):
+    """PPO's defaults.
+
+    Attributes:
+        batch_size: Transitions aimed at per minibatch; None for the whole rollout in one.
+        n_epochs: Passes over a rollout.
+        clip_range: Of the ratio.
+        clip_range_vf: Of the value around the old value; None for no clipping.
+        target_kl: Stops an update whose approximate KL passes 1.5 times this; None for never.
+    """
+
+    batch_size: int | None = 1536
+    n_epochs: int = 4
+    clip_range: Any = 0.2
+    clip_range_vf: Any = None
+    target_kl: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class A2CPreset(SharedPreset):
+    """A2C's defaults; one update per rollout."""
+
+
+PPO_PRESETS: dict[str, PPOPreset] = {
+    "textgym": PPOPreset(),
+    "summarize-from-feedback": PPOPreset(
+        learning_rate=3e-6,
+        batch_size=None,
+        n_epochs=4,
+        clip_range_vf=0.2,
+        vf_coef=0.05,
+        max_grad_norm=1e9,
+        advantage_norm="rollout",
+        kl_coef=0.05,
+        temperature=0.7,
+        policy_kwargs={"value": "separate", "value_init": "reward_model"},
+        env_kwargs={"missing_eos_score": -1.0},
+    ),
+}
+A2C_PRESETS: dict[str, A2CPreset] = {"textgym": A2CPreset()}
+
+PresetType = TypeVar("PresetType", bound=SharedPreset)
+
+
+def resolved(
+    presets: Mapping[str, PresetType], name: str, given: Mapping[str, Any]
+) -> PresetType:
+    """Take a preset and put what the user gave over it.
+
+    Args:
+        presets: Name to preset.
+        name: One of them.
+        given: Field to value; `FROM_PRESET` leaves the preset's. Dicts are merged, the user's
+            entries winning.
+
+    Raises:
+        ValueError: An unknown preset.
+    """
+    if name not in presets:
+        raise ValueError(f"preset must be one of {sorted(presets)}, got {name!r}")
+    preset = presets[name]
+    changes = {}
+    for each in fields(preset):
+        value = given.get(each.name, FROM_PRESET)
+        if isinstance(value, str) and value == FROM_PRESET:
+            continue
+        kept = getattr(preset, each.name)
+        changes[each.name] = {**kept, **(value or {})} if isinstance(kept, Mapping) else value
+    return replace(preset, **changes)

@@ -126,26 +126,6 @@ class TextEnvConfig:
             return ()
         return tuple(part for part in self.stop.split(STOP_SEPARATOR) if part)
 
-    @property
-    def column_mapping(self) -> dict[str, str]:
-        """`dataset_columns` as field name to column name.
-
-        Raises:
-            ValueError: A part is not `field=column`.
-        """
-        mapping: dict[str, str] = {}
-        for part in (self.dataset_columns or "").split(","):
-            if not part.strip():
-                continue
-            name, equals, column = part.partition("=")
-            if not equals or not name.strip() or not column.strip():
-                raise ValueError(
-                    f"dataset_columns must be 'field=column' pairs separated by commas, "
-                    f"got {self.dataset_columns!r}"
-                )
-            mapping[name.strip()] = column.strip()
-        return mapping
-
 
 def check_int(name: str, value: object, *, at_least: int) -> None:
     """Raise ValueError unless `value` is an integer of at least `at_least`."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from textgym.config import REWARD_TIMINGS, check_kl_coef, check_temperature
+from textgym.masked_reference import MaskedReference
 from textgym.mdp_rows import MDPRows
 from textgym.pending_rewards import PendingRewards, SettledEpisode
 from textgym.prompt_choice import PromptEncoder
-from textgym.reference import ResponseSequence
 from textgym.response_end import ResponseEnd, episode_of, known_history
 from textgym.scoring import EpisodeScorer, with_kl_term
 from textgym.task import TextTask
@@ -67,7 +68,14 @@ class TokenMDP:
         self.reward_timing = config.reward_timing
         self.rows = MDPRows.empty(num_rows, self.width, config.max_new_tokens, self.vocab_size)
         self.pending = PendingRewards(num_rows)
-        self._reference = task.make_reference(num_rows, self.width) if task.make_reference else None
+        self._reference: MaskedReference | None = None
+        if task.make_reference is not None:
+            self._reference = MaskedReference(
+                task.make_reference(num_rows, self.width),
+                task.mask_fn,
+                self.width,
+                self.vocab_size,
+            )
         self._encoder = PromptEncoder(
             task.tokenizer, config.max_prompt_tokens, config.prompt_overflow
         )
@@ -118,7 +126,9 @@ class TokenMDP:
         is_deferred = self.reward_timing == "deferred"
         ref_log_probs = None
         if not is_deferred and self._reference is not None:
-            ref_log_probs = self._reference_step(actions, allowed, acting)
+            ref_log_probs = self._reference.step_log_probs(
+                self.rows, actions, allowed, acting, self.temperature
+            )
         tokens = self.task.action_tokens[actions]
         self._write(tokens, acting)
         reasons = self._response_end.reasons(self.rows, tokens, acting)
@@ -178,11 +188,14 @@ class TokenMDP:
             raise ValueError(
                 f"settle_rewards needs reward_timing='deferred', got {self.reward_timing!r}"
             )
+        log_probs_of = None
+        if self._reference is not None:
+            log_probs_of = partial(self._reference.sequence_log_probs, temperature=self.temperature)
         return self.pending.settle(
             self.rows,
             scorer=self._scorer,
             kl_coef=self.kl_coef,
-            sequence_log_probs=None if self._reference is None else self._sequence_log_probs,
+            sequence_log_probs=log_probs_of,
         )
 
     def discard_pending(self, because: str) -> None:
@@ -236,18 +249,6 @@ class TokenMDP:
             )
         return allowed
 
-    def _reference_step(
-        self, actions: np.ndarray, allowed: np.ndarray | None, acting: np.ndarray | None
-    ) -> np.ndarray:
-        assert self._reference is not None
-        log_probs = np.asarray(
-            self._reference.step_log_probs(
-                self.rows.ids, self.rows.lengths, actions, allowed, self.temperature
-            ),
-            dtype=np.float64,
-        )
-        return log_probs if acting is None else np.where(acting, log_probs, 0.0)
-
     def _write(self, tokens: np.ndarray, acting: np.ndarray | None) -> None:
         rows = self.rows
         index = self._row_index if acting is None else np.flatnonzero(acting)
@@ -299,21 +300,6 @@ class TokenMDP:
         for row, episode in episodes.items():
             self.pending.close(self.rows, row, episode)
         return np.zeros(len(self.rows))
-
-    def _sequence_log_probs(self, sequences: Sequence[ResponseSequence]) -> list[np.ndarray]:
-        assert self._reference is not None
-        allowed_of = None if self.task.mask_fn is None else self._allowed_along
-        return self._reference.sequence_log_probs(sequences, self.temperature, allowed_of)
-
-    def _allowed_along(self, sequence: ResponseSequence) -> np.ndarray:
-        """Return the (K, A) masks of a sequence's states, built again rather than stored."""
-        assert self.task.mask_fn is not None
-        positions = sequence.action_positions
-        states = np.full((len(positions), self.width), self.vocab_size, dtype=np.int64)
-        for state, position in zip(states, positions, strict=True):
-            state[:position] = sequence.ids[:position]
-        prompt_lengths = np.full(len(positions), sequence.prompt_length, dtype=np.int64)
-        return self.task.mask_fn(states, np.asarray(positions), prompt_lengths)
 
     def _refuse_if_pending(self, name: str) -> None:
         if self.pending.num_steps:

@@ -22,10 +22,10 @@ from textgym.process_guard import check_process
 from textgym.prompt_choice import PromptChooser
 from textgym.row_generators import RowGenerators
 from textgym.row_groups import RowGroups
-from textgym.row_info import end_info, reset_info
+from textgym.row_info import reset_info
 from textgym.token_mdp import StepResult
 from textgym.types import Prompt
-from textgym.vector_info import put_column, put_row
+from textgym.vector_info import put_column, put_ends, put_row
 
 VectorStep = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
@@ -173,8 +173,10 @@ class TokenVectorEnv(EnvParts, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         infos: dict[str, Any] = {}
         if result.episodes:
             self._ended_episodes.update(result.episodes)
-            self._put_ends(infos, result)
-            if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            is_same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+            masks = self._int_masks() if self.config.info_action_mask else None
+            put_ends(infos, result, self._mdp.rows, is_final=is_same_step, masks=masks)
+            if is_same_step:
                 beginning = np.flatnonzero(self._groups.over(self._mdp.rows.ended)).tolist()
         if beginning:
             self._begin(beginning, [None] * self.num_envs, infos)
@@ -276,22 +278,6 @@ class TokenVectorEnv(EnvParts, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 f"reset(options={{'reset_mask': ...}}) before step()"
             )
         return over.tolist()
-
-    def _put_ends(self, infos: dict[str, Any], result: StepResult) -> None:
-        """Write what ended rows return: at the top, or in `final_info` where they begin anew."""
-        is_same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
-        masks = self._int_masks() if is_same_step and self.config.info_action_mask else None
-        for row, episode in result.episodes.items():
-            info = end_info(episode)
-            if is_same_step:
-                info["prompt_length"] = int(self._mdp.rows.prompt_lengths[row])
-                if result.ref_log_probs is not None:
-                    info["ref_log_prob"] = float(result.ref_log_probs[row])
-                if masks is not None:
-                    info["action_mask"] = masks[row]
-                final_obs = self._mdp.rows.ids[row].copy()
-                info = {"final_obs": final_obs, "final_info": info}
-            put_row(infos, row, info, self.num_envs)
 
     def _put_steps(
         self, infos: dict[str, Any], result: StepResult, is_idle: np.ndarray, beginning: list[int]

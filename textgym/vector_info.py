@@ -12,6 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from textgym.mdp_rows import MDPRows
+from textgym.row_info import end_info
+from textgym.token_mdp import StepResult
+
 FINAL_OBS = "final_obs"
 
 
@@ -57,3 +61,32 @@ def _new_column(key: str, value: Any, num_rows: int) -> np.ndarray:
     if isinstance(value, np.ndarray):
         return np.zeros((num_rows, *value.shape), dtype=value.dtype)
     return np.full(num_rows, None, dtype=object)
+
+
+def put_ends(
+    info: dict[str, Any],
+    result: StepResult,
+    rows: MDPRows,
+    *,
+    is_final: bool,
+    masks: np.ndarray | None,
+) -> None:
+    """Write what ended rows return: at the top, or in `final_info` where they begin anew.
+
+    Args:
+        info: The dict to fill.
+        result: The step.
+        rows: The state before any row begins anew.
+        is_final: Whether ended rows begin anew in this step (SAME_STEP).
+        masks: (N, A) int8 of the ended states, None where masks are not asked for.
+    """
+    for row, episode in result.episodes.items():
+        row_info = end_info(episode)
+        if is_final:
+            row_info["prompt_length"] = int(rows.prompt_lengths[row])
+            if result.ref_log_probs is not None:
+                row_info["ref_log_prob"] = float(result.ref_log_probs[row])
+            if masks is not None:
+                row_info["action_mask"] = masks[row]
+            row_info = {FINAL_OBS: rows.ids[row].copy(), "final_info": row_info}
+        put_row(info, row, row_info, len(rows))

@@ -1,0 +1,68 @@
+"""Chats as text: messages rendered, whole dialogues cut before the last reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+Messages = Sequence[Mapping[str, str]]
+RenderChat = Callable[[Messages], str]
+
+ASSISTANT_MARK = "\n\nAssistant:"
+_HUMAN_ROLES = ("user", "human", "prompter")
+_ASSISTANT_ROLES = ("assistant", "gpt", "chatbot")
+_NAMES = {"user": "Human", "assistant": "Assistant", "system": "System"}
+
+
+def split_dialogue(dialogue: str) -> tuple[str, str]:
+    r"""Cut a whole dialogue behind its last "\n\nAssistant:"; the reply keeps its space.
+
+    Raises:
+        ValueError: There is no assistant's turn.
+    """
+    cut = dialogue.rfind(ASSISTANT_MARK)
+    if cut < 0:
+        raise ValueError(f"expected a dialogue with {ASSISTANT_MARK!r}, got {dialogue[:80]!r}")
+    cut += len(ASSISTANT_MARK)
+    return dialogue[:cut], dialogue[cut:]
+
+
+def render_messages(messages: Messages, render_chat: RenderChat | None = None) -> str:
+    r"""Render the messages before a reply, ending where the assistant's reply begins.
+
+    Args:
+        messages: Mappings with `role` and `content` (or `text`, or `from` and `value`).
+        render_chat: A tokenizer's own chat template; None renders
+            "\n\nHuman: …\n\nAssistant: …" as the HH dialogues do.
+
+    Raises:
+        ValueError: An unknown role, or a message without text.
+    """
+    plain = [{"role": _role(m), "content": message_text(m)} for m in messages]
+    if render_chat is not None:
+        return render_chat(plain)
+    turns = (f"\n\n{_NAMES[m['role']]}: {m['content']}" for m in plain)
+    return "".join(turns) + ASSISTANT_MARK
+
+
+def message_text(message: Mapping[str, str]) -> str:
+    """Return what a message says.
+
+    Raises:
+        ValueError: It has none of `content`, `text` and `value`.
+    """
+    for name in ("content", "text", "value"):
+        if isinstance(message.get(name), str):
+            return message[name]
+    raise ValueError(f"a message must have 'content' or 'text', got {sorted(message)}")
+
+
+def _role(message: Mapping[str, str]) -> str:
+    role = message.get("role") or message.get("from")
+    if role in _HUMAN_ROLES:
+        return "user"
+    if role in _ASSISTANT_ROLES:
+        return "assistant"
+    if role == "system":
+        return "system"
+    expected = (*_HUMAN_ROLES, *_ASSISTANT_ROLES, "system")
+    raise ValueError(f"role must be one of {expected}, got {role!r}")

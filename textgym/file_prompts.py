@@ -1,0 +1,129 @@
+"""Prompts from data files, cut into splits that share no prompt."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from textgym.config import SPLITS
+from textgym.dataset_files import Row, column_value, parse_columns, read_rows
+from textgym.dialogues import RenderChat, render_messages, split_dialogue
+from textgym.prompts import PromptList, prompt_from_columns
+from textgym.types import Prompt
+
+COLUMN_NAMES = ("prompt", "reference", "dialogue", "messages")
+REFERENCE_COLUMNS = ("reference", "references", "response", "completion")
+HELD_OUT_FRACTION = 0.1
+MIN_PROMPTS_TO_SPLIT = 20
+
+
+class FilePrompts(PromptList):
+    """A split of the prompts in a file, a folder of `datasets`, or `hf:org/name`."""
+
+    def __init__(
+        self,
+        dataset: str | Path,
+        *,
+        split: str = "train",
+        columns: str | None = None,
+        render_chat: RenderChat | None = None,
+    ) -> None:
+        r"""Read the prompts of one split.
+
+        Args:
+            dataset: See `dataset_files.read_rows`.
+            split: See `take_split`.
+            columns: `"prompt=source,reference=target"`. `prompt` may be text, a list of texts
+                (joined by a space) or of chat messages; `reference` one text or several.
+                `dialogue=COLUMN` cuts a whole dialogue behind its last "\n\nAssistant:";
+                `messages=COLUMN` takes the last message as the reference. None recognises the
+                columns `prompt`, `messages`, and `chosen` (a whole dialogue).
+            render_chat: Renders chat messages; None for the plain Human/Assistant form.
+
+        Raises:
+            FileNotFoundError: No such file.
+            ValueError: No rows, or a missing column (the message lists those there are).
+        """
+        mapping = parse_columns(columns, COLUMN_NAMES) if columns else None
+        prompts = [
+            _prompt_of(row, mapping or _recognised(row, number), number, render_chat)
+            for number, row in enumerate(read_rows(dataset))
+        ]
+        if not prompts:
+            raise ValueError(f"the dataset {str(dataset)!r} is empty, expected at least one row")
+        super().__init__(take_split(prompts, split))
+
+
+def take_split(prompts: Sequence[Prompt], split: str) -> list[Prompt]:
+    """Return the prompts of one split, numbered from 0.
+
+    A tenth of the distinct texts, drawn by their hash, is "validation", another tenth "test"; so a
+    text is always in the same split, in whatever order the file has them. With fewer than 20
+    distinct texts every split holds all of them.
+
+    Raises:
+        ValueError: An unknown split.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
+    texts = sorted({prompt.text for prompt in prompts}, key=_hash)
+    kept = list(prompts)
+    if len(texts) >= MIN_PROMPTS_TO_SPLIT:
+        held_out = round(len(texts) * HELD_OUT_FRACTION)
+        parts = {
+            "validation": texts[:held_out],
+            "test": texts[held_out : 2 * held_out],
+            "train": texts[2 * held_out :],
+        }
+        own = set(parts[split])
+        kept = [prompt for prompt in prompts if prompt.text in own]
+    return [replace(prompt, prompt_id=index) for index, prompt in enumerate(kept)]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _recognised(row: Row, number: int) -> dict[str, str]:
+    if "prompt" in row:
+        references = [name for name in REFERENCE_COLUMNS if name in row]
+        return {"prompt": "prompt", **({"reference": references[0]} if references else {})}
+    if isinstance(row.get("messages"), list):
+        return {"messages": "messages"}
+    if isinstance(row.get("chosen"), str):
+        return {"dialogue": "chosen"}
+    raise ValueError(
+        f"row {number} has no column 'prompt'; it has {sorted(row)}; say which it is with "
+        f"dataset_columns='prompt=COLUMN,reference=COLUMN'"
+    )
+
+
+def _prompt_of(
+    row: Row, mapping: Mapping[str, str], number: int, render_chat: RenderChat | None
+) -> Prompt:
+    rest = {name: value for name, value in row.items() if name not in mapping.values()}
+    if "dialogue" in mapping:
+        prompt, reply = split_dialogue(column_value(row, mapping["dialogue"], number))
+        return prompt_from_columns(number, {**rest, "prompt": prompt, "reference": reply.strip()})
+    if "messages" in mapping:
+        messages = column_value(row, mapping["messages"], number)
+        value = {"prompt": messages[:-1], "reference": messages[-1].get("content")}
+    else:
+        if "prompt" not in mapping:
+            raise ValueError(f"dataset_columns must name 'prompt', got {dict(mapping)}")
+        value = {name: column_value(row, column, number) for name, column in mapping.items()}
+    value["prompt"] = _rendered(value["prompt"], render_chat)
+    return prompt_from_columns(number, {**_without_roles(rest), **value})
+
+
+def _rendered(value: Any, render_chat: RenderChat | None) -> Any:
+    is_chat = isinstance(value, list) and value and isinstance(value[0], Mapping)
+    return render_messages(value, render_chat) if is_chat else value
+
+
+def _without_roles(rest: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop columns whose names the mapping gave to others."""
+    return {k: v for k, v in rest.items() if k not in ("prompt", "reference", "references")}

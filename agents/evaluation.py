@@ -138,9 +138,13 @@ def make_evaluation_env(
 
 
 def held_out_prompts(env: gym.vector.VectorEnv, config: EvaluationConfig) -> list[int]:
-    """Return the ids of the first `n_prompts` prompts of the split, or all where it has fewer."""
+    """Return the ids of the first `n_prompts` prompts of the split, or all where it has fewer.
+
+    A task of a single prompt has it answered `n_prompts` times.
+    """
     unwrapped: Any = env.unwrapped
-    return list(range(min(config.n_prompts, len(unwrapped.task.prompts))))
+    n_known = len(unwrapped.task.prompts)
+    return [0] * config.n_prompts if n_known == 1 else list(range(min(config.n_prompts, n_known)))
 
 
 def evaluate(

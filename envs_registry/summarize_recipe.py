@@ -1,0 +1,35 @@
+"""How the bundled models of RLHF-Summarize-v0 are built, as data for `textgym build`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ENV_ID = "RLHF-Summarize-v0"
+
+# Keyword arguments of `textgym.agents.bundle.BundleRecipe`.
+RECIPE: dict[str, Any] = {
+    "env_id": ENV_ID,
+    "data_seed": 0,
+    "seed": 0,
+    "vocab_size": 1000,
+    "model": "scratch:llama,layers=5,width=128,heads=4,mlp=352,positions=512",
+    "max_prompt_tokens": 160,
+    "max_new_tokens": 48,
+    "n_sft_posts": 80_000,
+    "sft_learning_rate": 2e-3,
+    "n_comparison_prompts": 12_000,
+    "responses_per_prompt": 3,
+    "teacher_temperature": 0.25,
+    "teacher_mistake_rate": 0.02,
+    "reward_learning_rate": 5e-4,
+}
+
+# What `--quick` changes: every stage runs, nothing is learned well.
+QUICK: dict[str, Any] = {
+    "n_tokenizer_posts": 2_000,
+    "n_sft_posts": 4_000,
+    "n_comparison_prompts": 600,
+    "n_normalisation": 256,
+    "n_held_out_prompts": 200,
+    "n_evaluation": 128,
+}

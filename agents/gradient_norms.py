@@ -15,7 +15,9 @@ class GradientNorms:
     taken when the backward pass has filled its gradient, hence before clipping.
     """
 
-    def __init__(self, parameters: Iterable[th.nn.Parameter], optimizer: th.optim.Optimizer) -> None:
+    def __init__(
+        self, parameters: Iterable[th.nn.Parameter], optimizer: th.optim.Optimizer
+    ) -> None:
         """Attach the hooks."""
         self._squares: dict[int, th.Tensor] = {}
         self._norms: list[th.Tensor] = []

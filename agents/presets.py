@@ -96,9 +96,7 @@ A2C_PRESETS: dict[str, A2CPreset] = {"textgym": A2CPreset()}
 PresetType = TypeVar("PresetType", bound=SharedPreset)
 
 
-def resolved(
-    presets: Mapping[str, PresetType], name: str, given: Mapping[str, Any]
-) -> PresetType:
+def resolved(presets: Mapping[str, PresetType], name: str, given: Mapping[str, Any]) -> PresetType:
     """Take a preset and put what the user gave over it.
 
     Args:

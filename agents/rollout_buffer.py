@@ -60,6 +60,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         advantage_norm: str = "batch",
         seed: int | None = None,
     ) -> None:
+        """Check the spaces and take memory; see the class."""
         if advantage_norm not in ADVANTAGE_NORMS:
             raise ValueError(
                 f"advantage_norm must be one of {ADVANTAGE_NORMS}, got {advantage_norm!r}"
@@ -249,8 +250,9 @@ class SequenceRolloutBuffer(RolloutBuffer):
                 self.offsets[segment] : self.offsets[segment + 1]
             ]
             is_action[place, self.positions[row, start:stop]] = True
-        advantages, values = self._gather(self._used_advantages(), group), self._gather(
-            self.step_values, group
+        advantages, values = (
+            self._gather(self._used_advantages(), group),
+            self._gather(self.step_values, group),
         )
         returns = self._gather(self.advantages, group) + values
         observations = {

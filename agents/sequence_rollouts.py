@@ -5,10 +5,7 @@ Shape letters: T steps of a rollout, N environments, L observation width.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -19,7 +16,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
-
 from textgym.agents.gradient_norms import GradientNorms
 from textgym.agents.kl_control import AdaptiveKLController, FixedKLController, KLController
 from textgym.agents.kl_shaping import kl_shaped
@@ -28,8 +24,8 @@ from textgym.agents.policies.transformer_policy import TransformerPolicy
 from textgym.agents.preparation import Prepared
 from textgym.agents.presets import SharedPreset
 from textgym.agents.rollout_buffer import SequenceRolloutBuffer
+from textgym.agents.rollout_record import RolloutRecord, deferred_rewards
 from textgym.agents.statistics import (
-    EpisodeEnd,
     EpisodeTally,
     FinishedEpisode,
     Sample,
@@ -40,13 +36,10 @@ from textgym.agents.task_facts import (
     TaskFacts,
     known_prompt_lengths,
     require_honest_rewards,
-    settling_env,
     unwrapped_value,
     waiting_rows,
 )
-from textgym.agents.vec_env_adapter import SettlesRewards, as_vec_env
-
-N_SAMPLES = 4
+from textgym.agents.vec_env_adapter import as_vec_env
 
 
 class SequenceRollouts(OnPolicyAlgorithm):
@@ -185,18 +178,18 @@ class SequenceRollouts(OnPolicyAlgorithm):
         self._take_settings(env)
         buffer.reset()
         callback.on_rollout_start()
-        play = _Play(env=env, width=self.policy.width, gamma=self.gamma)
+        record = RolloutRecord(env=env, gamma=self.gamma)
         started = time.perf_counter()
-        with _deferred_rewards(env) as settling:
-            is_complete = self._play(env, callback, buffer, n_rollout_steps, play)
+        with deferred_rewards(env) as settling:
+            is_complete = self._play(env, callback, buffer, n_rollout_steps, record)
             last_values = self._last_values(buffer) if is_complete else None
             played = time.perf_counter()
             if settling is not None and buffer.pos:
-                play.settle(settling, buffer)
+                record.settle(settling, buffer)
         settled = time.perf_counter()
         if last_values is None:
             return False
-        self._finish(buffer, play, last_values)
+        self._finish(buffer, record, last_values)
         self._record_speed("rollout", buffer.n_transitions, played - started)
         if settling is not None:
             self._record_speed("settle", buffer.n_transitions, settled - played)
@@ -218,7 +211,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
         callback: BaseCallback,
         buffer: SequenceRolloutBuffer,
         n_rollout_steps: int,
-        play: _Play,
+        record: RolloutRecord,
     ) -> bool:
         for _ in range(n_rollout_steps):
             obs, starts = self._last_obs, self._last_episode_starts
@@ -242,7 +235,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
                 prompt_lengths=self._prompt_lengths,
                 is_valid=None if waiting is None else ~waiting,
             )
-            play.note(infos, dones, obs, actions, self._prompt_lengths, self.policy)
+            record.note(infos, dones, obs, actions, self._prompt_lengths, self.policy)
             self._last_obs, self._last_episode_starts = new_obs, dones
             callback.update_locals(locals())
             if not callback.on_step():
@@ -262,23 +255,25 @@ class SequenceRollouts(OnPolicyAlgorithm):
         assert isinstance(self._last_obs, np.ndarray)
         return self.policy.predict_values(self._last_obs, self._state).flatten().cpu().numpy()
 
-    def _finish(self, buffer: SequenceRolloutBuffer, play: _Play, last_values: np.ndarray) -> None:
+    def _finish(
+        self, buffer: SequenceRolloutBuffer, record: RolloutRecord, last_values: np.ndarray
+    ) -> None:
         """Count the episodes, add the agent's half of the KL penalty, compute advantages."""
         is_valid = buffer.is_valid.T
         episodes = self._tally.count(
             rewards=buffer.rewards.T,
             log_probs=buffer.log_probs.T,
-            ref_log_probs=play.ref_log_probs(),
+            ref_log_probs=record.ref_log_probs(),
             is_valid=is_valid,
             is_done=buffer.is_end.T & is_valid,
-            ends=play.ends,
+            ends=record.ends,
         )
         if self.policy.precision != "float32":
             self._recompute_old(buffer)
         buffer.rewards = kl_shaped(buffer.rewards, buffer.log_probs, self._kl_coef)
-        for row, step, value in play.bootstraps:
+        for row, step, value in record.bootstraps:
             buffer.rewards[row, step] += value
-        self._record_rollout(buffer, play, episodes)
+        self._record_rollout(buffer, record, episodes)
         buffer.compute_returns_and_advantage(last_values, self._last_episode_starts)  # type: ignore[arg-type]
         self._move_kl_coef(episodes)
 
@@ -291,12 +286,10 @@ class SequenceRollouts(OnPolicyAlgorithm):
         batch = buffer.pack(everything)
         with th.no_grad():
             values, log_probs, _ = self.policy.evaluate_actions(batch.observations, batch.actions)
-        buffer.overwrite(
-            everything, log_probs=log_probs.cpu().numpy(), values=values.cpu().numpy()
-        )
+        buffer.overwrite(everything, log_probs=log_probs.cpu().numpy(), values=values.cpu().numpy())
 
     def _record_rollout(
-        self, buffer: SequenceRolloutBuffer, play: _Play, episodes: list[FinishedEpisode]
+        self, buffer: SequenceRolloutBuffer, record: RolloutRecord, episodes: list[FinishedEpisode]
     ) -> None:
         log_probs = buffer.log_probs[buffer.is_valid]
         metrics = rollout_metrics(episodes, kl_coef=self._kl_coef, log_probs=log_probs)
@@ -305,7 +298,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
         assert self.ep_info_buffer is not None
         self.ep_info_buffer.extend({"r": e.env_return, "l": e.n_tokens} for e in episodes)
         if self.facts is not None:
-            self.samples = play.samples(self.facts, self.num_timesteps)
+            self.samples = record.samples(self.facts, self.num_timesteps)
 
     def _move_kl_coef(self, episodes: list[FinishedEpisode]) -> None:
         kl = mean_kl(episodes)
@@ -326,115 +319,3 @@ class SequenceRollouts(OnPolicyAlgorithm):
         norm = self.gradient_norms.take_mean()
         if norm is not None:
             self.logger.record("train/grad_norm", norm)
-
-
-@contextlib.contextmanager
-def _deferred_rewards(env: VecEnv) -> Iterator[SettlesRewards | None]:
-    """Defer rewards inside, where the environment can, and put its timing back in any case."""
-    settling = settling_env(env)
-    if settling is None:
-        yield None
-        return
-    before = settling.reward_timing
-    settling.set_reward_timing("deferred")
-    try:
-        yield settling
-    finally:
-        settling.set_reward_timing(before)
-
-
-class _Play:
-    """What one rollout's steps leave behind besides the buffer's contents."""
-
-    def __init__(self, *, env: VecEnv, width: int, gamma: float) -> None:
-        self.gamma = gamma
-        self.ends: list[EpisodeEnd] = []
-        self.bootstraps: list[tuple[int, int, float]] = []
-        self._is_deferred = settling_env(env) is not None
-        self._n_steps = 0
-        self._refs: list[np.ndarray] = []
-        self._texts: deque[tuple[EpisodeEnd, np.ndarray, dict[str, Any]]] = deque(maxlen=N_SAMPLES)
-
-    def note(
-        self,
-        infos: list[dict[str, Any]],
-        dones: np.ndarray,
-        obs: np.ndarray,
-        actions: np.ndarray,
-        prompt_lengths: np.ndarray,
-        policy: TransformerPolicy,
-    ) -> None:
-        """Take in one step."""
-        step = self._n_steps
-        self._n_steps += 1
-        if not self._is_deferred:
-            self._refs.append(np.array([info.get("ref_log_prob", np.nan) for info in infos]))
-        for row in np.flatnonzero(dones).tolist():
-            info = infos[row]
-            end = EpisodeEnd(
-                step=step,
-                row=row,
-                score=info.get("score"),
-                gold_score=info.get("gold_score"),
-                finish_reason=info.get("finish_reason", ""),
-            )
-            self.ends.append(end)
-            self._texts.append((end, obs[row, : prompt_lengths[row]], info))
-        self._bootstrap(step, infos, dones, policy)
-
-    def _bootstrap(
-        self,
-        step: int,
-        infos: list[dict[str, Any]],
-        dones: np.ndarray,
-        policy: TransformerPolicy,
-    ) -> None:
-        """Give rows that a wrapper cut short the value of their last observation, in one batch."""
-        cut = [
-            row
-            for row in np.flatnonzero(dones).tolist()
-            if infos[row].get("TimeLimit.truncated") and "terminal_observation" in infos[row]
-        ]
-        if cut:
-            final = np.stack([infos[row]["terminal_observation"] for row in cut])
-            with th.no_grad():
-                values = policy.predict_values(final).flatten().cpu().numpy()
-            self.bootstraps += [
-                (row, step, self.gamma * float(value))
-                for row, value in zip(cut, values, strict=True)
-            ]
-
-    def settle(self, settling: SettlesRewards, buffer: SequenceRolloutBuffer) -> None:
-        """Fetch the withheld rewards into the buffer and complete the episodes' ends."""
-        rewards = settling.settle_rewards()
-        buffer.rewards[:, : len(rewards)] = rewards.T
-        self.ends = [
-            EpisodeEnd(
-                step=settled.step,
-                row=settled.row,
-                score=settled.score,
-                gold_score=settled.gold_score,
-                finish_reason=settled.episode.finish_reason,
-                ref_log_prob=float(np.sum(settled.ref_log_probs)) if settled.ref_log_probs else None,
-            )
-            for settled in settling.settled_episodes
-        ]
-
-    def ref_log_probs(self) -> np.ndarray | None:
-        """(T, N) log pi_ref by step, NaN where unknown; None where only whole episodes have it."""
-        return None if self._is_deferred else np.stack(self._refs)
-
-    def samples(self, facts: TaskFacts, timestep: int) -> list[Sample]:
-        """Decode the last few responses."""
-        known = {(end.step, end.row): end for end in self.ends}
-        return [
-            Sample(
-                prompt=facts.tokenizer.decode(prompt_ids),
-                response=str(info.get("response", "")),
-                score=known[first.step, first.row].score,
-                gold_score=known[first.step, first.row].gold_score,
-                finish_reason=first.finish_reason,
-                timestep=timestep,
-            )
-            for first, prompt_ids, info in self._texts
-        ]

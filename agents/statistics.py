@@ -74,7 +74,7 @@ class FinishedEpisode:
 
     @property
     def kl(self) -> float | None:
-        """log pi - log pi_ref summed over the response: one draw of the sequence KL, nats."""
+        """Log pi - log pi_ref summed over the response: one draw of the sequence KL, nats."""
         return None if self.ref_log_prob is None else self.log_prob - self.ref_log_prob
 
 

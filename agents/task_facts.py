@@ -17,8 +17,8 @@ from stable_baselines3.common.vec_env import (
     VecMonitor,
     VecNormalize,
 )
-
 from textgym.agents.vec_env_adapter import SettlesRewards, TextVecEnv
+
 from textgym.masks import MaskFn
 from textgym.task import TextTask
 from textgym.tokenizer import Tokenizer

@@ -54,6 +54,7 @@ class TextVecEnv(VecEnv):
     """
 
     def __init__(self, env: VectorEnv) -> None:
+        """Wrap the environment; see the class."""
         mode = _autoreset_mode(env)
         if mode != AutoresetMode.SAME_STEP:
             raise ValueError(
@@ -131,8 +132,9 @@ class TextVecEnv(VecEnv):
 
     @property
     def settling(self) -> SettlesRewards | None:
-        """The environment to defer rewards in; None where it cannot, or where a wrapper could
-        change rewards on the way, which only step timing would show.
+        """The environment to defer rewards in, None where they have to come by step.
+
+        A wrapper in between could change rewards on the way, which only step timing shows.
         """
         env = self.env.unwrapped
         return env if self.env is env and isinstance(env, SettlesRewards) else None
@@ -167,7 +169,11 @@ class TextVecEnv(VecEnv):
             raise ValueError(f"{attr_name!r} belongs to all rows, got indices={indices!r}")
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
     ) -> list[Any]:
         """Call a method; a native vector environment is called once for all rows."""
         env = self.env.unwrapped
@@ -229,7 +235,9 @@ def as_vec_env(
             in another mode than SAME_STEP.
         TypeError: `env` is nothing of the kind.
     """
-    vec_env = env if isinstance(env, VecEnv) else TextVecEnv(_vector_env(env, num_envs, env_kwargs or {}))
+    vec_env = (
+        env if isinstance(env, VecEnv) else TextVecEnv(_vector_env(env, num_envs, env_kwargs or {}))
+    )
     inner = vec_env.unwrapped
     if isinstance(inner, TextVecEnv) and inner.is_deferred and not settles:
         raise ValueError(

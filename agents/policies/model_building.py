@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch as th
+from gymnasium import spaces
+from textgym.agents.fresh_models import SCRATCH_PREFIX, fresh_causal_lm, is_scratch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
 from textgym import envs_registry
-from textgym.agents.fresh_models import SCRATCH_PREFIX, fresh_causal_lm, is_scratch
 from textgym.models.loading import copy_causal_lm, load_sequence_classifier
 from textgym.models.trunk import head_width
 
@@ -98,6 +101,27 @@ def build_value_model(
 def output_width(model: Any) -> int:
     """Width D of the last hidden state that the output layer reads."""
     return head_width(model.get_output_embeddings())
+
+
+def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    """Raise ValueError unless the spaces are those of a text environment."""
+    is_ids = (
+        isinstance(observation_space, spaces.Box)
+        and len(observation_space.shape) == 1
+        and np.issubdtype(observation_space.dtype, np.integer)
+    )
+    if not is_ids:
+        raise ValueError(
+            f"expected observations Box(0, V, (L,), int64) of token ids, got {observation_space!r}"
+        )
+    if not isinstance(action_space, spaces.Discrete):
+        raise ValueError(f"expected actions Discrete(A), got {action_space!r}")
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {tuple(choices)}, got {value!r}")
 
 
 def _full_scratch_spec(model: str, width: int) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch as th
-
 from textgym.agents.token_batches import sorted_batches
 
 GroupEvaluator = Callable[["PackedGroup"], tuple[th.Tensor, th.Tensor, th.Tensor]]
@@ -106,3 +105,13 @@ def evaluate_in_groups(
     back = th.argsort(th.cat(order))
     log_probs, values, entropies = (th.cat(parts)[back] for parts in zip(*results, strict=True))
     return log_probs, values, entropies
+
+
+def single_action_segments(obs: th.Tensor, empty_id: int) -> dict[str, th.Tensor]:
+    """Make each plain observation (M, L) a segment whose one action follows it."""
+    ids = obs.long()
+    lengths = (ids != empty_id).sum(dim=1)
+    ids = th.nn.functional.pad(ids, (0, 1), value=empty_id)
+    is_action = th.zeros_like(ids, dtype=th.bool)
+    is_action[th.arange(len(ids), device=ids.device), lengths] = True
+    return {"ids": ids, "is_action": is_action, "prompt_lengths": lengths}

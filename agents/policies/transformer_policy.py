@@ -16,25 +16,26 @@ from gymnasium import spaces
 from stable_baselines3.common.distributions import CategoricalDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
-from torch import nn
-from torch.utils.checkpoint import checkpoint
-
+from textgym.agents.policies.action_rules import ActionRules
 from textgym.agents.policies.model_building import (
     DEFAULT_SCRATCH,
     build_language_model,
     build_value_model,
+    check_choice,
+    check_spaces,
     output_width,
 )
-from textgym.agents.policies.packed_evaluation import PackedGroup, evaluate_in_groups
-from textgym.agents.policies.slot_state import SlotState
-from textgym.masks import MaskFn
-from textgym.models.sampling import (
-    AllowedRows,
-    action_logits,
-    chunked_log_probs_and_entropy,
-    log_probs_of,
-    sample,
+from textgym.agents.policies.packed_evaluation import (
+    PackedGroup,
+    evaluate_in_groups,
+    single_action_segments,
 )
+from textgym.agents.policies.slot_state import SlotState
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from textgym.masks import MaskFn
+from textgym.models.sampling import log_probs_of, sample
 from textgym.models.trunk import hidden_states, trunk_and_head
 
 VALUE_MODES = ("shared", "separate")
@@ -93,24 +94,29 @@ class TransformerPolicy(ActorCriticPolicy):
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
         """Check the arguments and build the networks; see the class."""
-        _check_spaces(observation_space, action_space)
-        _check_choice("value", value, VALUE_MODES)
-        _check_choice("dtype", dtype, PRECISIONS)
-        _check_choice("entropy", entropy, ("gradient", "report", "none"))
+        check_spaces(observation_space, action_space)
+        check_choice("value", value, VALUE_MODES)
+        check_choice("dtype", dtype, PRECISIONS)
+        check_choice("entropy", entropy, ("gradient", "report", "none"))
         if use_sde:
             raise ValueError("use_sde must be False: actions are tokens")
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature!r}")
         self.model, self.value, self.value_init = model or DEFAULT_SCRATCH, value, value_init
-        self.precision, self.temperature, self.entropy = dtype, float(temperature), entropy
-        self.action_tokens = None if action_tokens is None else tuple(int(i) for i in action_tokens)
+        self.precision, self.entropy = dtype, entropy
         self.eos_ids = tuple(int(i) for i in eos_ids)
         self.micro_batch_tokens = micro_batch_tokens
         self.gradient_checkpointing = gradient_checkpointing
         self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
         self.vocab_size = int(observation_space.high.max())  # type: ignore[attr-defined]
         self.width = int(observation_space.shape[0])  # type: ignore[index]
-        self.mask_fn: MaskFn | None = None
+        self.rules = ActionRules(
+            num_actions=int(action_space.n),  # type: ignore[attr-defined]
+            action_tokens=None if action_tokens is None else tuple(int(i) for i in action_tokens),
+            empty_id=self.vocab_size,
+            width=self.width,
+            temperature=float(temperature),
+        )
         self.weights_version = 0
         super().__init__(
             observation_space,
@@ -134,9 +140,7 @@ class TransformerPolicy(ActorCriticPolicy):
         self._value_trunk: tuple[nn.Module, ...] = ()
         weight, bias = None, 0.0
         if self.value == "separate":
-            self.value_model, weight, bias = build_value_model(
-                self.language_model, self.value_init
-            )
+            self.value_model, weight, bias = build_value_model(self.language_model, self.value_init)
             self._value_trunk = (trunk_and_head(self.value_model)[0],)
         self.value_head = nn.Linear(output_width(self.value_model or self.language_model), 1)
         with th.no_grad():
@@ -144,11 +148,6 @@ class TransformerPolicy(ActorCriticPolicy):
                 weight
             )
             self.value_head.bias.fill_(bias)
-        self.num_actions = int(self.action_space.n)  # type: ignore[attr-defined]
-        identity = self.action_tokens in (None, tuple(range(self.num_actions)))
-        # Slicing instead of gathering keeps the whole-vocabulary case cheap.
-        tokens = None if identity else th.tensor(self.action_tokens)
-        self.register_buffer("token_of_action", tokens, persistent=False)
         self.generator = th.Generator().manual_seed(self.seed)
         parameters = [p for p in self.parameters() if p.requires_grad]
         self.optimizer = self.optimizer_class(
@@ -156,6 +155,24 @@ class TransformerPolicy(ActorCriticPolicy):
             lr=lr_schedule(1),  # type: ignore[call-arg]
             **self.optimizer_kwargs,
         )
+
+    @property
+    def temperature(self) -> float:
+        """Divides the logits; the environment's reference must have the same."""
+        return self.rules.temperature
+
+    @temperature.setter
+    def temperature(self, temperature: float) -> None:
+        self.rules.temperature = temperature
+
+    @property
+    def mask_fn(self) -> MaskFn | None:
+        """The environment's mask, None where every action is allowed."""
+        return self.rules.mask_fn
+
+    @mask_fn.setter
+    def mask_fn(self, mask_fn: MaskFn | None) -> None:
+        self.rules.mask_fn = mask_fn
 
     def new_state(self, num_rows: int) -> SlotState:
         """Make the recurrent state of `num_rows` rows: empty KV caches."""
@@ -242,7 +259,9 @@ class TransformerPolicy(ActorCriticPolicy):
         Returns:
             Values, log-probabilities and entropies (None where `entropy` is "none"), (M,) float32.
         """
-        packed = obs if isinstance(obs, Mapping) else self._packed_rows(obs)
+        if not isinstance(obs, Mapping) and self.mask_fn is not None:
+            raise ValueError("plain observations do not say where responses begin; pack segments")
+        packed = obs if isinstance(obs, Mapping) else single_action_segments(obs, self.vocab_size)
         log_probs, values, entropies = evaluate_in_groups(
             self._evaluate_group,
             ids=packed["ids"],
@@ -258,7 +277,7 @@ class TransformerPolicy(ActorCriticPolicy):
         """Give the action distribution of N observations, with gradients, without a cache."""
         hidden, _ = self._full_forward(obs)
         ids, lengths = self._rows(obs)
-        logits = self._action_logits(self._parts[1](hidden), ids, lengths, lengths)
+        logits = self.rules.logits(self._parts[1](hidden), ids, lengths, lengths)
         distribution = CategoricalDistribution(logits.shape[-1])
         return distribution.proba_distribution(action_logits=logits)
 
@@ -327,18 +346,7 @@ class TransformerPolicy(ActorCriticPolicy):
         hidden, value_hidden = self._advance_hidden(ids, state)
         with th.no_grad():
             known = state.prompt_lengths if prompt_lengths is None else prompt_lengths
-            return self._action_logits(state.logits(hidden), ids, lengths, known), value_hidden
-
-    def _action_logits(
-        self, logits: th.Tensor, ids: np.ndarray, lengths: np.ndarray, prompt_lengths: np.ndarray
-    ) -> th.Tensor:
-        allowed = None
-        if self.mask_fn is not None:
-            mask = self.mask_fn(ids, lengths, np.asarray(prompt_lengths))
-            allowed = th.as_tensor(mask, device=logits.device)
-        return action_logits(
-            logits, self.token_of_action, allowed, self.temperature, self.num_actions
-        )
+            return self.rules.logits(state.logits(hidden), ids, lengths, known), value_hidden
 
     def _sample(self, logits: th.Tensor) -> th.Tensor:
         if self.generator.device != logits.device:
@@ -365,17 +373,6 @@ class TransformerPolicy(ActorCriticPolicy):
                 return hidden, hidden
             return hidden, hidden_states(self._value_trunk[0], tokens)[rows, last]
 
-    def _packed_rows(self, obs: th.Tensor) -> dict[str, th.Tensor]:
-        """Make each plain observation (M, L) a segment with one action."""
-        if self.mask_fn is not None:
-            raise ValueError("plain observations do not say where responses begin; pack segments")
-        ids = obs.long()
-        lengths = (ids != self.vocab_size).sum(dim=1)
-        ids = nn.functional.pad(ids, (0, 1), value=self.vocab_size)
-        is_action = th.zeros_like(ids, dtype=th.bool)
-        is_action[th.arange(len(ids), device=ids.device), lengths] = True
-        return {"ids": ids, "is_action": is_action, "prompt_lengths": lengths}
-
     def _evaluate_group(self, group: PackedGroup) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         if self.gradient_checkpointing and th.is_grad_enabled():
             return checkpoint(self._evaluate_now, group, use_reentrant=False)
@@ -388,46 +385,9 @@ class TransformerPolicy(ActorCriticPolicy):
             if self._value_trunk:
                 states = hidden_states(self._value_trunk[0], group.ids)
                 value_hidden = states[group.rows, group.positions]
-        log_probs, entropies = chunked_log_probs_and_entropy(
-            hidden,
-            self._parts[1],
-            group.actions,
-            action_tokens=self.token_of_action,
-            allowed_rows=None if self.mask_fn is None else self._allowed_rows(group),
-            temperature=self.temperature,
-            num_actions=self.num_actions,
-            with_entropy=self.entropy != "none",
+        log_probs, entropies = self.rules.log_probs_and_entropies(
+            hidden, self._parts[1], group, with_entropy=self.entropy != "none"
         )
-        entropies = log_probs.detach() if entropies is None else entropies
         if self.entropy == "report":
             entropies = entropies.detach()
         return log_probs, self._values(value_hidden).flatten(), entropies
-
-    def _allowed_rows(self, group: PackedGroup) -> AllowedRows:
-        mask_fn = self.mask_fn
-        assert mask_fn is not None
-
-        def allowed_rows(start: int, stop: int) -> th.Tensor:
-            mask = mask_fn(*group.states(start, stop, self.vocab_size, self.width))
-            return th.as_tensor(mask, device=group.ids.device)
-
-        return allowed_rows
-
-
-def _check_spaces(observation_space: spaces.Space, action_space: spaces.Space) -> None:
-    is_ids = (
-        isinstance(observation_space, spaces.Box)
-        and len(observation_space.shape) == 1
-        and np.issubdtype(observation_space.dtype, np.integer)
-    )
-    if not is_ids:
-        raise ValueError(
-            f"expected observations Box(0, V, (L,), int64) of token ids, got {observation_space!r}"
-        )
-    if not isinstance(action_space, spaces.Discrete):
-        raise ValueError(f"expected actions Discrete(A), got {action_space!r}")
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {tuple(choices)}, got {value!r}")

@@ -31,6 +31,13 @@ class EnvRow:
 
 ENVIRONMENTS: tuple[EnvRow, ...] = (
     EnvRow(
+        id="RLHF-Summarize-v0",
+        entry_point="textgym.envs_registry.summarize:SummarizeEnv",
+        vector_entry_point="textgym.envs_registry.summarize:SummarizeVectorEnv",
+        family="RLHF",
+        summary="TL;DR of procedural posts: a learned reward model beside the gold utility",
+    ),
+    EnvRow(
         id="Probe-ExactKL-v0",
         entry_point="textgym.envs_registry.exact_kl:ExactKLEnv",
         vector_entry_point="textgym.envs_registry.exact_kl:ExactKLVectorEnv",

@@ -21,8 +21,8 @@ PACKAGES = {
 # Lower never imports higher; within one line a module may import its neighbours, without cycles.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.types", "textgym.callables", "textgym.process_guard"),
-    ("textgym.config", "textgym.tokenizer", "textgym.prompts", "textgym.masks"),
-    ("textgym.reference", "textgym.models"),
+    ("textgym.config", "textgym.prompts", "textgym.masks", "textgym.reference"),
+    ("textgym.tokenizer", "textgym.models"),
     ("textgym.dataset_files", "textgym.dialogues", "textgym.file_prompts", "textgym.rewards"),
     ("textgym.task", "textgym.task_parts", "textgym.task_models"),
     ("textgym.mdp_rows", "textgym.masked_reference", "textgym.prompt_choice"),
@@ -31,7 +31,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.row_groups", "textgym.row_generators", "textgym.rendering"),
     ("textgym.env_parts", "textgym.token_env", "textgym.vector_env"),
     ("textgym.episode_list",),
-    ("textgym.registration", "textgym.rollout", "textgym.wrappers", "textgym.testing"),
+    ("textgym.info_keys", "textgym.registration", "textgym.rollout", "textgym.wrappers"),
+    ("textgym.testing",),
     ("textgym.envs_registry",),
     ("textgym",),
     ("textgym.agents",),

@@ -29,7 +29,7 @@ class EnvParts:
         task_builder: `build_task(config) -> TextTask`, a module-level function (staticmethod).
         config_class: `TextEnvConfig`, or a subclass with arguments of its own.
         default_kwargs: Defaults that differ from the config's.
-        config: The arguments.
+        config: The arguments, models and tokenizer resolved to paths.
         task: What the environment is made of.
     """
 
@@ -47,8 +47,8 @@ class EnvParts:
         builder = build_task or type(self).task_builder
         if builder is None:
             raise TypeError(f"{type(self).__name__} sets no task_builder and was given none")
-        self.config = self.config_class.from_kwargs(**{**self.default_kwargs, **kwargs})
-        self.task = builder(self.config)
+        self.task = builder(self.config_class.from_kwargs(**{**self.default_kwargs, **kwargs}))
+        self.config = self.task.config
         self._mdp = TokenMDP(self.task, num_rows)
         self._ended_episodes = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,30 +40,33 @@ PANELS = (
 )
 
 
-def read_progress(path: str | Path) -> dict[str, list[float | None]]:
-    """Read a CSV that SB3's logger wrote: column to values, None where a row has none.
+def read_progress(paths: Sequence[Path]) -> dict[str, list[float | None]]:
+    """Read CSVs that SB3's logger wrote, one after the other.
+
+    Returns:
+        Column to values, None where a row has none.
 
     Raises:
         FileNotFoundError: There is no such file.
     """
-    with Path(path).open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    names = rows[0].keys() if rows else ()
+    rows: list[dict[str, str]] = []
+    for path in paths:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows += csv.DictReader(stream)
+    names = {name: None for row in rows for name in row if name is not None}
     return {name: [_number(row.get(name)) for row in rows] for name in names}
 
 
-def draw_figures(progress: str | Path, folder: str | Path) -> list[Path]:
+def draw_figures(progress: Sequence[Path], folder: str | Path) -> list[Path]:
     """Draw every panel whose columns were logged, and one overview of all.
 
     Args:
-        progress: The run's progress.csv.
+        progress: The run's progress tables, see `RunFolder.progress_files`.
         folder: Where the PNG files go; made if need be.
 
     Returns:
         The files written; none where nothing was logged yet.
     """
-    if not Path(progress).is_file():
-        return []
     columns = read_progress(progress)
     panels = [panel for panel in PANELS if any(_points(columns, name) for name in panel.columns)]
     if not panels:

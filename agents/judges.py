@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from textgym.config import TextEnvConfig
 from textgym.rewards.base import RewardFn, score_episodes
+from textgym.rewards.learned import RewardModel
+from textgym.rewards.programmatic import PROGRAMMATIC
+from textgym.task import TextTask
 from textgym.types import Episode
+
+_OVER_OPTIMISED = (
+    "wins are judged by the reward that the agent was trained against: it is bound to look better "
+    "than it is; choose another judge where you can"
+)
 
 
 class Judge(Protocol):
@@ -74,3 +85,51 @@ def _gold_scores(episodes: Sequence[Episode]) -> np.ndarray:
 
 def _wins(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.where(ours == theirs, 0.5, (ours > theirs).astype(np.float64))
+
+
+def judge_named(name: str | None, task: TextTask) -> Judge | None:
+    """Return the judge of a win rate.
+
+    Args:
+        name: "gold", "reward-model:PATH", "metric:NAME", or None for gold where the task has one.
+        task: The task whose responses are compared; gives tokenizer, gold and device.
+
+    Returns:
+        The judge; None for no name and a task without gold.
+
+    Raises:
+        ValueError: An unknown kind or metric, a model that is no reward model, or gold where there
+            is none.
+    """
+    if name is None:
+        return None if task.gold is None else GoldJudge()
+    kind, _, value = name.partition(":")
+    if name == "gold":
+        if task.gold is None:
+            raise ValueError("judge 'gold' needs a task with a gold utility; this one has none")
+        return GoldJudge()
+    if kind == "reward-model" and value:
+        _warn_if_trained_against(value, task.config)
+        return RewardJudge(name, RewardModel(value, task.tokenizer, device=task.config.device))
+    if kind == "metric" and value in PROGRAMMATIC:
+        return RewardJudge(name, PROGRAMMATIC[value]())
+    raise ValueError(
+        f"judge must be 'gold', 'reward-model:PATH' or 'metric:NAME' with NAME among "
+        f"{sorted(PROGRAMMATIC)}, got {name!r}"
+    )
+
+
+def reward_judge(task: TextTask) -> Judge:
+    """Return a judge by the reward that the task pays; warns, since agents over-optimise it."""
+    warnings.warn(_OVER_OPTIMISED, UserWarning, stacklevel=2)
+    return RewardJudge(f"reward {task.config.reward!r}", task.reward)
+
+
+def _warn_if_trained_against(path: str, config: TextEnvConfig) -> None:
+    trained = config.reward_model
+    if trained is None or "model" not in config.reward:
+        return
+    both_there = Path(path).exists() and Path(trained).exists()
+    is_same = Path(path).resolve() == Path(trained).resolve() if both_there else path == trained
+    if is_same:
+        warnings.warn(_OVER_OPTIMISED, UserWarning, stacklevel=3)

@@ -4,7 +4,7 @@
 runs/<env>-<algo>-<seed>-<time>/
     config.json       the command's settings, complete
     versions.json     packages, Python, platform, git commit
-    progress.csv      one row per logged rollout (and events.out.tfevents.* for TensorBoard)
+    progress.csv      one row per rollout (and events.out.tfevents.* for TensorBoard)
     samples.jsonl     sample responses along the way
     checkpoints/      <steps>/ folders, the newest few
     final/            the trained agent
@@ -16,6 +16,7 @@ runs/<env>-<algo>-<seed>-<time>/
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import json
 import platform
 import shutil
@@ -26,7 +27,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.logger import Logger, make_output_format
 from textgym.agents.checkpoint import is_saved_folder, load_json, save_json
 
 PACKAGES = (
@@ -85,11 +86,6 @@ class RunFolder:
         """Folder of the figures."""
         return self.path / "figures"
 
-    @property
-    def progress(self) -> Path:
-        """Table of the logged metrics."""
-        return self.path / "progress.csv"
-
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write config.json and, since they explain each other, versions.json."""
         save_json(self.path / "config.json", dict(config))
@@ -108,9 +104,21 @@ class RunFolder:
             )
         return load_json(file)
 
-    def logger(self, quiet: bool = True) -> Logger:
-        """Return SB3's logger into progress.csv and TensorBoard, and the console unless quiet."""
-        return configure(str(self.path), ["csv", "tensorboard", *([] if quiet else ["stdout"])])
+    def logger(self) -> Logger:
+        """Return SB3's logger into a progress table and TensorBoard.
+
+        A run that goes on gets a table of its own, progress-2.csv and so on: SB3 would overwrite.
+        """
+        number = len(self.progress_files()) + 1
+        suffix = "" if number == 1 else f"-{number}"
+        table = make_output_format("csv", str(self.path), suffix)
+        return Logger(str(self.path), [table, make_output_format("tensorboard", str(self.path))])
+
+    def progress_files(self) -> list[Path]:
+        """Tables of the logged metrics, in the order in which they were written."""
+        numbered = ((f"-{n}" if n > 1 else "") for n in itertools.count(1))
+        files = (self.path / f"progress{suffix}.csv" for suffix in numbered)
+        return list(itertools.takewhile(Path.is_file, files))
 
     def add_samples(self, samples: list[dict[str, Any]]) -> None:
         """Append lines to samples.jsonl."""

@@ -51,7 +51,20 @@ def test_logger_writes_a_table(tmp_path):
     logger.record("rollout/score", 0.5)
     logger.dump(10)
     logger.close()
-    assert run.progress.read_text().splitlines() == ["rollout/score", "0.5"]
+    assert [file.name for file in run.progress_files()] == ["progress.csv"]
+    assert run.progress_files()[0].read_text().splitlines() == ["rollout/score", "0.5"]
+    assert list(run.path.glob("events.out.tfevents.*"))
+
+
+def test_a_run_that_goes_on_keeps_its_first_table(tmp_path):
+    run = make_run(tmp_path)
+    for value in (0.5, 0.6):
+        logger = run.logger()
+        logger.record("rollout/score", value)
+        logger.dump(10)
+        logger.close()
+    assert [file.name for file in run.progress_files()] == ["progress.csv", "progress-2.csv"]
+    assert run.progress_files()[0].read_text().splitlines()[1] == "0.5"
 
 
 def test_samples_are_lines_of_json(tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import types
+import warnings
 
 import pytest
 
@@ -91,6 +92,12 @@ def test_a_users_error_is_one_line_and_exit_2(toy_command, capsys, error, line):
     toy_command.append(raising(error))
     assert main(["toy"]) == 2
     assert capsys.readouterr().err == f"textgym toy: {line}\n"
+
+
+def test_a_warning_is_one_line(toy_command, capsys):
+    toy_command.append(lambda args: warnings.warn("judged by the\n same reward", stacklevel=1))
+    assert main(["toy"]) == 0
+    assert capsys.readouterr().err == "textgym toy: warning: judged by the same reward\n"
 
 
 def test_traceback_on_request(toy_command):

@@ -16,13 +16,15 @@ from textgym.env_parts import EnvParts
 from textgym.envs_registry.specs import ENVIRONMENTS
 
 
-def add_env_arguments(parser: argparse.ArgumentParser, *, positional: bool) -> None:
+def add_env_arguments(
+    parser: argparse.ArgumentParser, *, positional: bool, required: bool = True
+) -> None:
     """Add the environment's id (`ENV`, or `--env ENV`) and `--env-kwarg`."""
     help_text = "environment id, as in `textgym envs`; `module:ID` imports a module of yours first"
     if positional:
-        parser.add_argument("env", metavar="ENV", help=help_text)
+        parser.add_argument("env", metavar="ENV", help=help_text, nargs=None if required else "?")
     else:
-        parser.add_argument("--env", metavar="ENV", help=help_text)
+        parser.add_argument("--env", metavar="ENV", help=help_text, required=required)
     parser.add_argument(
         "--env-kwarg",
         metavar="NAME=VALUE",

@@ -58,6 +58,17 @@ class ManualFormatter(argparse.RawDescriptionHelpFormatter):
         """Set the columns."""
         super().__init__(prog, max_help_position=10, width=88)
 
+    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
+        # All the options in one line would be a wall; the sections below list them.
+        words = [self._prog, "[options]"]
+        for action in actions:
+            if not action.option_strings:
+                name = str(action.metavar or action.dest)
+                words.append(f"[{name}]" if action.nargs == "?" else name)
+            elif action.required:
+                words.append(f"{action.option_strings[0]} {action.metavar or action.dest.upper()}")
+        return f"usage: {' '.join(words)}\n\n"
+
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return "; did you mean 'x'?" for the closest known name, or an empty string."""
@@ -71,6 +82,7 @@ def add_config_flags(
     *,
     title: str | None = None,
     defaults: Mapping[str, Any] | None = None,
+    types: Mapping[str, Any] | None = None,
     skip: Sequence[str] = (),
 ) -> None:
     """Add one flag per field of a config dataclass, as one titled group of the help.
@@ -81,11 +93,12 @@ def add_config_flags(
             these or None.
         title: Heading of the group; by default the first line of the class's docstring.
         defaults: Defaults to show instead of the class's own (a preset's).
+        types: Types to read instead of the class's own annotations.
         skip: Fields that get no flag.
     """
     doc = inspect.getdoc(config_class) or ""
     group = parser.add_argument_group(title or doc.split("\n")[0].rstrip("."))
-    hints = typing.get_type_hints(config_class)
+    hints = {**typing.get_type_hints(config_class), **(types or {})}
     help_texts = field_help(config_class)
     for field in dataclasses.fields(config_class):
         if field.name in skip or not field.init:
@@ -104,10 +117,12 @@ def add_parameter_flags(
 ) -> None:
     """Add one flag for each of the named parameters of a function, as one titled group.
 
-    The types are the annotations' and the help is the docstring's entry under "Args:".
+    The types are the annotations' and the help is the docstring's entry under "Args:"; of a class
+    they are its constructor's and its own docstring's.
     """
     group = parser.add_argument_group(title)
-    hints = typing.get_type_hints(function)
+    is_class = isinstance(function, type)
+    hints = typing.get_type_hints(function.__init__ if is_class else function)  # type: ignore[misc]
     help_texts = _section_entries(inspect.getdoc(function) or "", "Args:")
     parameters = inspect.signature(function).parameters
     for name in names:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -99,7 +100,9 @@ def _call(name: str, arguments: list[str]) -> int:
     )
     args = parser.parse_args(arguments)
     try:
-        return module.run(args) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _one_line_warning(name)
+            return module.run(args) or 0
     except KeyboardInterrupt:
         sys.stderr.write(f"textgym {name}: interrupted\n")
         return 130
@@ -108,6 +111,16 @@ def _call(name: str, arguments: list[str]) -> int:
             raise
         sys.stderr.write(f"textgym {name}: {_one_line(error)}\n")
         return 2
+
+
+def _one_line_warning(name: str) -> Callable[..., None]:
+    """Show warnings as a command's own lines, without the code that raised them."""
+
+    def show(message: Warning | str, category: type[Warning], *place: object) -> None:
+        if issubclass(category, UserWarning | RuntimeWarning):
+            sys.stderr.write(f"textgym {name}: warning: {' '.join(str(message).split())}\n")
+
+    return show
 
 
 def _one_line(error: BaseException) -> str:

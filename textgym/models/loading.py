@@ -152,7 +152,7 @@ def _read(what: str, path: str, dtype: torch.dtype) -> Any:
         config = AutoConfig.from_pretrained(path, **options)
         if is_classifier:
             _check_one_label(path, config)
-        model, report = auto.from_pretrained(
+        model, report = auto.from_pretrained(  # type: ignore[misc]
             path,
             config=_without_dropout(config),
             dtype=dtype,

@@ -14,6 +14,8 @@ from collections.abc import Callable
 import torch
 from torch.utils.checkpoint import checkpoint
 
+LOGITS_PER_CHUNK = 1 << 25  # 128 MiB in float32
+
 AllowedRows = Callable[[int, int], torch.Tensor]
 """Gives the (stop - start, A) bool of allowed actions for rows start to stop."""
 
@@ -96,7 +98,7 @@ def chunked_log_probs_and_entropy(
     temperature: float = 1.0,
     num_actions: int | None = None,
     with_entropy: bool = True,
-    chunk: int = 4096,
+    chunk: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return log pi(a) and entropies of many states without holding all their logits.
 
@@ -112,7 +114,7 @@ def chunked_log_probs_and_entropy(
         temperature: Above 0.
         num_actions: As in `action_logits`.
         with_entropy: Whether to compute entropies.
-        chunk: Rows per chunk, at least 1.
+        chunk: Rows per chunk, at least 1; None fits `LOGITS_PER_CHUNK`.
 
     Returns:
         (R,) float32 log-probabilities and (R,) float32 entropies (None without).
@@ -125,6 +127,9 @@ def chunked_log_probs_and_entropy(
         entropies = entropy(logits) if with_entropy else logits.new_zeros(len(chosen))
         return log_probs_of(logits, chosen), entropies
 
+    if chunk is None:
+        num_rows = next(head.parameters()).shape[0]
+        chunk = max(1, LOGITS_PER_CHUNK // num_rows)
     parts = []
     recompute = torch.is_grad_enabled() and len(actions) > chunk
     for start in range(0, len(actions), chunk):

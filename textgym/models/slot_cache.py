@@ -55,6 +55,7 @@ class SlotLayer(CacheLayerMixin):
         """Write (R, H, Q, head width) states into their cells and return what attention reads."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
+        assert self.keys is not None and self.values is not None, "made at the first write"
         return self._put(self.keys, key_states), self._put(self.values, value_states)
 
     def _empty(self, states: torch.Tensor) -> torch.Tensor:
@@ -63,10 +64,11 @@ class SlotLayer(CacheLayerMixin):
 
     def _put(self, store: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         rows, cells, read_width = self.write.rows, self.write.cells, self.write.read_width
-        if cells is None:
-            store[rows if rows is not None else self.all_rows, :, : states.shape[2]] = states
-            return states
+        states = states.to(store.dtype)  # autocast may have made it another since
         where = self.all_rows if rows is None else rows
+        if cells is None:
+            store[where, :, : states.shape[2]] = states
+            return states
         if cells.dim() == 1:
             store[where, :, cells] = states[:, :, 0]
         else:
@@ -76,6 +78,7 @@ class SlotLayer(CacheLayerMixin):
     def copy_row(self, source: int, targets: torch.Tensor, length: int) -> None:
         """Copy the first `length` cells of one slot into others."""
         for store in (self.keys, self.values):
+            assert store is not None, "a row is copied only after it was written"
             store[targets, :, :length] = store[source, :, :length]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -112,7 +115,8 @@ class SlotCache(Cache):
         self.scratch_cell = width
         self.write = SlotWrite(rows=None, cells=None, read_width=0)
         layers = config.get_text_config().num_hidden_layers
-        super().__init__(layers=[SlotLayer(num_rows, width + 1, self.write) for _ in range(layers)])
+        self.slots = [SlotLayer(num_rows, width + 1, self.write) for _ in range(layers)]
+        super().__init__(layers=list(self.slots))
 
     def prepare(
         self, rows: torch.Tensor | None, cells: torch.Tensor | None, read_width: int
@@ -122,10 +126,10 @@ class SlotCache(Cache):
 
     def copy_row(self, source: int, targets: torch.Tensor, length: int) -> None:
         """Copy the first `length` cells of slot `source` into the slots `targets` (int64)."""
-        for layer in self.layers:
+        for layer in self.slots:
             layer.copy_row(source, targets, length)
 
     @property
     def is_filled(self) -> bool:
         """Tell whether every layer was written to at least once."""
-        return all(layer.is_initialized for layer in self.layers)
+        return all(layer.is_initialized for layer in self.slots)

@@ -15,9 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from textgym.models.prefill import PrefillGroup, group_prefills
+from textgym.models.length_groups import PrefillGroup, group_prefills, padding_on
 from textgym.models.slot_cache import SlotCache
-from textgym.models.trunk import check_attends_fully, head_width, hidden_states, trunk_and_head
+from textgym.models.trunk import (
+    check_attends_fully,
+    head_place,
+    head_width,
+    hidden_states,
+    trunk_and_head,
+)
 
 # Cells are read in multiples of this, so that masks stay aligned on accelerators.
 READ_MULTIPLE = 16
@@ -63,8 +69,7 @@ class SlotDecoder:
         self._lengths = np.zeros(num_rows, dtype=np.int64)
         self._versions = np.zeros(num_rows, dtype=np.int64)
         self._every_row = np.arange(num_rows)
-        weight = self._head.weight
-        self._device, self._dtype = weight.device, weight.dtype
+        self._device, self._dtype = head_place(self._head)
         self._cache = SlotCache(config, num_rows, width)
         self._columns = torch.arange(width, device=self._device)
         self._hidden = torch.zeros(
@@ -153,7 +158,8 @@ class SlotDecoder:
         if stepping.size:
             tokens = ids[stepping, lengths[stepping] - 1]
             self._step(hidden, where[stepping], tokens, lengths[stepping] - 1)
-        for group in group_prefills(ids, starts, lengths, np.flatnonzero(missing > 1)):
+        several = np.flatnonzero(missing > 1)
+        for group in group_prefills(ids, starts, lengths, several, padding_on(self._device.type)):
             self._prefill(hidden, group, ids, starts, lengths, where)
         self._hidden = hidden
 
@@ -173,9 +179,8 @@ class SlotDecoder:
         position_ids = on_device[1].unsqueeze(1)
         read = self._read_width(int(positions.max()) + 1)
         self._cache.prepare(on_device[3] if slots else None, on_device[2], read)
-        new = self._forward(
-            on_device[0].unsqueeze(1), position_ids, self._mask(position_ids, read)
-        )[:, 0]
+        mask = self._mask(position_ids, read)
+        new = self._forward(on_device[0].unsqueeze(1), position_ids, mask)[:, 0]
         if len(rows) == self.num_rows:
             hidden.copy_(new)
         else:
@@ -192,7 +197,7 @@ class SlotDecoder:
         where: np.ndarray,
     ) -> None:
         """Add several tokens to each row of a group, right-padded."""
-        members = np.array(group.members)
+        members = group.members
         first, last = starts[members, None], lengths[members, None] - 1
         offsets = np.arange(int((last - first).max()) + 1)
         positions = np.minimum(first + offsets, last)
@@ -214,18 +219,19 @@ class SlotDecoder:
         for member, other in group.copies:
             target = torch.tensor([where[other]], device=self._device)
             self._cache.copy_row(int(where[member]), target, int(lengths[member]))
-            hidden[target] = hidden[int(where[member])]
+            hidden[target] = hidden[int(where[member])].clone()
 
     def _forward(
         self, ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
-        return self._trunk(
+        states = self._trunk(
             input_ids=ids,
             attention_mask=mask,
             position_ids=position_ids,
             past_key_values=self._cache,
             use_cache=True,
         ).last_hidden_state
+        return states.to(self._dtype)  # autocast may have made it another
 
     def _mask(self, position_ids: torch.Tensor, read_width: int) -> torch.Tensor:
         """Return the additive mask (R, 1, Q, C): a token reads the cells up to its position."""
@@ -249,9 +255,9 @@ def _check_exact(decoder: SlotDecoder, model: Any) -> None:
     probe._trunk, probe._head = decoder._trunk, decoder._head
     probe._allocate(model.config, num_rows=2, width=4)
     ids = np.array([[1, 2, 3, 0], [2, 3, 1, 2]])
-    for lengths in ([2, 3], [3, 4]):
-        cached = probe.advance(ids, np.array(lengths))
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(probe._device.type, enabled=False):
+        for lengths in ([2, 3], [3, 4]):
+            cached = probe.advance(ids, np.array(lengths))
         full = hidden_states(probe._trunk, torch.from_numpy(ids).to(probe._device))
     expected = torch.stack([full[0, 2], full[1, 3]]).float()
     tolerance = CHECK_TOLERANCE.get(probe._dtype, CHECK_TOLERANCE_HALF)

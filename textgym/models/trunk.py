@@ -62,7 +62,18 @@ def hidden_states(
 
 def head_width(head: nn.Module) -> int:
     """Return D, the width of the hidden states that the head reads."""
-    return int(head.weight.shape[-1])  # type: ignore[union-attr, arg-type, index]
+    return int(_weight(head).shape[-1])
+
+
+def head_place(head: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Return device and dtype of the head's weights."""
+    return _weight(head).device, _weight(head).dtype
+
+
+def _weight(head: nn.Module) -> torch.Tensor:
+    weight = head.weight
+    assert isinstance(weight, torch.Tensor), "an output layer has a weight"
+    return weight
 
 
 def check_attends_fully(model: Any, width: int) -> None:

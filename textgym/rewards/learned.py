@@ -1,0 +1,64 @@
+"""The learned reward: a one-label classifier that reads the prompt and the response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from textgym.models.loading import check_vocabulary
+from textgym.models.reward_model import SequenceScorer
+from textgym.tokenizer import Tokenizer, load_tokenizer
+from textgym.types import Episode
+
+
+class RewardModel:
+    """A reward model as a `RewardFn`; see `textgym.rewards.base`.
+
+    With the environment's own tokenizer it scores the very ids that were sampled, which need not
+    be the ids that their text would be encoded to. With another tokenizer it encodes prompt and
+    response anew, each by itself, and puts its own end token behind a response that ended itself.
+
+    An episode that the length ended has no end token and is scored as it is.
+    """
+
+    name = "model"
+
+    def __init__(
+        self,
+        path: str | Path,
+        tokenizer: Tokenizer,
+        device: str = "auto",
+        dtype: str = "float32",
+        *,
+        reward_tokenizer: Tokenizer | None = None,
+    ) -> None:
+        """Load the model and its tokenizer.
+
+        Args:
+            path: Folder or hub name of a sequence classifier with one label.
+            tokenizer: The environment's.
+            device: As `resolve_device`.
+            dtype: As `resolve_dtype`.
+            reward_tokenizer: The reward model's own where it does not lie beside the weights.
+
+        Raises:
+            ValueError: No such model, two labels, no tokenizer, or too few embedding rows.
+        """
+        self.scorer = SequenceScorer(path, device, dtype)
+        self.tokenizer = reward_tokenizer or load_tokenizer(path)
+        check_vocabulary(self.scorer.model, self.tokenizer)
+        self.shares_tokenizer = self.tokenizer.fingerprint == tokenizer.fingerprint
+
+    def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
+        """Return the scores, (N,) float32."""
+        return self.scorer.score_ids([self.ids_of(episode) for episode in episodes])
+
+    def ids_of(self, episode: Episode) -> list[int]:
+        """Return the token ids that are scored for an episode."""
+        if self.shares_tokenizer:
+            return [*episode.prompt_ids, *episode.response_ids]
+        ids = self.tokenizer.encode(episode.prompt.text) + self.tokenizer.encode(episode.response)
+        ended = episode.finish_reason == "eos" and bool(self.tokenizer.eos_ids)
+        return [*ids, self.tokenizer.eos_ids[0]] if ended else ids

@@ -50,6 +50,7 @@ class RewardModel:
         self.tokenizer = reward_tokenizer or load_tokenizer(path)
         check_vocabulary(self.scorer.model, self.tokenizer)
         self.shares_tokenizer = self.tokenizer.fingerprint == tokenizer.fingerprint
+        self._decode = tokenizer.decode
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32."""
@@ -59,6 +60,8 @@ class RewardModel:
         """Return the token ids that are scored for an episode."""
         if self.shares_tokenizer:
             return [*episode.prompt_ids, *episode.response_ids]
-        ids = self.tokenizer.encode(episode.prompt.text) + self.tokenizer.encode(episode.response)
+        # The prompt as the environment showed it, which may have been cut from the left.
+        prompt = self._decode(episode.prompt_ids)
+        ids = self.tokenizer.encode(prompt) + self.tokenizer.encode(episode.response)
         ended = episode.finish_reason == "eos" and bool(self.tokenizer.eos_ids)
         return [*ids, self.tokenizer.eos_ids[0]] if ended else ids

@@ -31,12 +31,12 @@ class Panel:
 
 
 PANELS = (
-    Panel("score", {"rollout/score": "score"}, "Score of the reward model", "score"),
+    Panel("score", {"rollout/score": "score"}, "Score (what the agent is paid for)", "score"),
     Panel("gold", {"rollout/gold_score": "gold score"}, "Hidden true utility", "gold score"),
     Panel(
         "kl", {"rollout/kl": "KL"}, "Distance from the reference model", "KL (nats per response)"
     ),
-    Panel("length", {"rollout/response_tokens": "length"}, "Response length", "tokens"),
+    Panel("length", {"rollout/response_tokens": "length"}, "Response length", "length (tokens)"),
 )
 
 

@@ -90,7 +90,7 @@ class ProgressBar(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.seconds is None:
-            self.bar.update(self.num_timesteps - self.bar.n)
+            self.bar.update(min(self.num_timesteps, self.total) - self.bar.n)
         else:
             done = min(time.monotonic() - self._started, self.seconds)
             self.bar.update(done - self.bar.n)

@@ -8,6 +8,7 @@ import typing
 from typing import Any
 
 import gymnasium as gym
+import transformers.utils.logging
 from gymnasium.envs.registration import load_env_creator
 
 from textgym.cli.flags import nearest, parse_assignments
@@ -33,6 +34,11 @@ def add_env_arguments(
         help="argument of the environment, such as max_new_tokens=32 or reward=gold; may be given "
         "several times",
     )
+
+
+def load_quietly() -> None:
+    """Switch off transformers' own bars for loading weights; the commands have their own."""
+    transformers.utils.logging.disable_progress_bar()
 
 
 def env_kwargs(env_id: str, assignments: list[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from textgym.cli.environment import add_env_arguments, env_kwargs
+from textgym.cli.environment import add_env_arguments, env_kwargs, load_quietly
 from textgym.rendering import token_pieces
 from textgym.types import Prompt
 
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play until the input ends."""
+    load_quietly()
     env = gym.make(args.env, **env_kwargs(args.env, args.env_kwarg))
     options = None if args.prompt_id is None else {"prompt_id": args.prompt_id}
     _, info = env.reset(seed=args.seed, options=options)

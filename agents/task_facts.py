@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,8 @@ from stable_baselines3.common.vec_env import (
     VecMonitor,
     VecNormalize,
 )
-from textgym.agents.vec_env_adapter import SettlesRewards, TextVecEnv
 
+from textgym.agents.vec_env_adapter import SettlesRewards, TextVecEnv
 from textgym.masks import MaskFn
 from textgym.task import TextTask
 from textgym.tokenizer import Tokenizer
@@ -132,6 +132,24 @@ def row_generators(env: VecEnv) -> Sequence[np.random.Generator]:
     if isinstance(inner, DummyVecEnv):
         return tuple(one.unwrapped.np_random for one in inner.envs)
     return ()
+
+
+def environment_record(env: VecEnv) -> dict[str, Any]:
+    """Say in plain values what the environment was, for people and for making it again."""
+    inner = env.unwrapped
+    spec = inner.env.spec if isinstance(inner, TextVecEnv) else None
+    return {
+        "id": None if spec is None else spec.id,
+        "kwargs": {} if spec is None else _plain_kwargs(spec.kwargs),
+        "num_envs": env.num_envs,
+        "kl_coef": float(unwrapped_value(env, "kl_coef")),
+        "temperature": float(unwrapped_value(env, "temperature")),
+    }
+
+
+def _plain_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    plain = (str, int, float, bool, type(None))
+    return {name: value for name, value in kwargs.items() if isinstance(value, plain)}
 
 
 def _layers(env: VecEnv) -> list[Any]:

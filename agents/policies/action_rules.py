@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch as th
-from textgym.agents.policies.packed_evaluation import PackedGroup
 from torch import nn
 
+from textgym.agents.policies.packed_evaluation import PackedGroup
 from textgym.masks import MaskFn
 from textgym.models.sampling import action_logits, chunked_log_probs_and_entropy
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from textgym.agents.fresh_models import SCRATCH_PREFIX, fresh_causal_lm, is_scratch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
 from textgym import envs_registry
+from textgym.agents.fresh_models import SCRATCH_PREFIX, fresh_causal_lm, is_scratch
+from textgym.agents.policies.policy_files import VALUE_HEAD, read_value_head
 from textgym.models.loading import copy_causal_lm, load_sequence_classifier
 from textgym.models.trunk import head_width
 
@@ -73,7 +74,8 @@ def build_value_model(
 
     Args:
         language_model: The policy's; copied where `value_init` is None.
-        value_init: Folder or hub name of a one-label classifier (a reward model), or None.
+        value_init: Folder or hub name of a one-label classifier (a reward model), the `value/`
+            folder of a saved policy, or None.
 
     Returns:
         A causal LM whose trunk is the value model (its output layer is frozen and unused), the
@@ -84,6 +86,10 @@ def build_value_model(
     """
     if value_init is None:
         return _without_head_gradient(copy.deepcopy(language_model)), None, 0.0
+    if (Path(value_init) / VALUE_HEAD).is_file():
+        saved = read_value_head(Path(value_init))
+        model = copy_causal_lm(value_init, device="cpu", dtype="float32")
+        return _without_head_gradient(model), saved["weight"], float(saved["bias"])
     classifier = load_sequence_classifier(value_init, device="cpu", dtype="float32")
     rows = int(classifier.get_input_embeddings().weight.shape[0])
     if rows < language_model.get_input_embeddings().weight.shape[0]:

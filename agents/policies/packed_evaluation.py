@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch as th
+
 from textgym.agents.token_batches import sorted_batches
 
 GroupEvaluator = Callable[["PackedGroup"], tuple[th.Tensor, th.Tensor, th.Tensor]]

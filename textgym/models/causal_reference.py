@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from textgym.models.loading import load_causal_lm
+from textgym.models.loading import check_vocabulary_size, load_causal_lm
 from textgym.models.sampling import action_logits, log_probs_of
 from textgym.models.slot_decoder import SlotDecoder
 from textgym.models.teacher_forcing import sequence_log_probs
@@ -47,10 +47,13 @@ class CausalLMReference:
             num_actions: A where `action_tokens` is None: cuts the padding of the vocabulary off.
 
         Raises:
-            ValueError: A model that cannot be loaded, split or kept per row.
+            ValueError: A model that cannot be loaded, split or kept per row, or with too few rows
+                for the actions.
         """
         self.model = load_causal_lm(path, device=device, dtype=dtype)
         self._trunk, self._head = trunk_and_head(self.model)
+        top = num_actions if action_tokens is None else int(np.max(action_tokens)) + 1
+        check_vocabulary_size(self.model, top or 0)
         self._num_rows, self._width = num_rows, width
         self._action_tokens = action_tokens
         self._num_actions = num_actions

@@ -102,15 +102,24 @@ def check_vocabulary(model: Any, tokenizer: Tokenizer) -> None:
     Raises:
         ValueError: Too few rows of the embedding or of the output layer.
     """
+    check_vocabulary_size(model, tokenizer.vocab_size)
+
+
+def check_vocabulary_size(model: Any, num_ids: int) -> None:
+    """Check that the model has a row for every id below `num_ids`; more rows are normal.
+
+    Raises:
+        ValueError: Too few rows of the embedding or of the output layer.
+    """
     rows = {"embedding": model.get_input_embeddings().weight.shape[0]}
     head = model.get_output_embeddings()
     if head is not None:
         rows["output"] = head.weight.shape[0]
     for name, count in rows.items():
-        if count < tokenizer.vocab_size:
+        if count < num_ids:
             raise ValueError(
                 f"vocabulary mismatch: the {name} layer of {model.name_or_path!r} has {count} "
-                f"rows, expected at least the tokenizer's {tokenizer.vocab_size} ids"
+                f"rows, expected at least {num_ids}, one for each id of the tokenizer"
             )
 
 

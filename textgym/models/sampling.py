@@ -38,12 +38,15 @@ def action_logits(
             is cut off. None keeps all V.
 
     Raises:
-        ValueError: A row in which nothing is allowed, or a temperature that is not above 0.
+        ValueError: A row in which nothing is allowed, a temperature that is not above 0, or fewer
+            than `num_actions` logits.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, got {temperature!r}")
     chosen = logits if action_tokens is None else logits[:, action_tokens]
     if action_tokens is None and num_actions is not None:
+        if logits.shape[1] < num_actions:
+            raise ValueError(f"expected logits of {num_actions} actions, got {logits.shape[1]}")
         chosen = chosen[:, :num_actions]
     chosen = chosen.float()
     if temperature != 1.0:

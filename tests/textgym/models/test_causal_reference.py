@@ -144,3 +144,10 @@ def test_batches_say_which_tokens_are_actions():
     assert batch.ids.tolist() == [[4, 5, 6, 0], [7, 8, 9, 10]]
     assert batch.is_action.tolist() == [[False, True, True, False], [False, False, False, True]]
     assert batch.lengths.tolist() == [3, 4] and batch.prompt_lengths.tolist() == [1, 2]
+
+
+def test_a_model_with_too_few_rows_is_refused(tiny_model_folder):
+    with pytest.raises(ValueError, match="vocabulary mismatch.*320 rows, expected at least 400"):
+        CausalLMReference(tiny_model_folder, 1, WIDTH, device="cpu", num_actions=400)
+    with pytest.raises(ValueError, match="vocabulary mismatch.*at least 331"):
+        CausalLMReference(tiny_model_folder, 1, WIDTH, np.array([5, 330]), "cpu")

@@ -72,6 +72,8 @@ def test_rows_with_nothing_allowed_and_bad_temperatures_are_refused():
         action_logits(LOGITS, allowed=torch.zeros(1, 5, dtype=torch.bool))
     with pytest.raises(ValueError, match="temperature must be above 0, got 0"):
         action_logits(LOGITS, temperature=0)
+    with pytest.raises(ValueError, match="logits of 6 actions, got 5"):
+        action_logits(LOGITS, num_actions=6)
 
 
 def test_half_precision_logits_become_float32():

@@ -10,13 +10,16 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
+
 from textgym.agents.bundle_measures import Measured, measure_bundle
+from textgym.agents.bundle_recipe import BundleRecipe
 from textgym.agents.checkpoint import (
     CheckpointError,
     load_json,
@@ -26,23 +29,16 @@ from textgym.agents.checkpoint import (
 )
 from textgym.agents.comparisons import (
     Comparisons,
-    Sampling,
     judged_comparisons,
     load_comparisons,
     sample_episodes,
     save_comparisons,
 )
-from textgym.agents.reward_training import (
-    RewardTrainingConfig,
-    train_reward_model,
-    write_normalisation,
-)
+from textgym.agents.reward_training import RewardTrainingConfig, train_reward_model
 from textgym.agents.sft import SFTConfig, save_language_model, train_sft
-from textgym.agents.teacher import FallibleTeacher
 from textgym.agents.text_data import pairs_from_prompts
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
-
 from textgym.models.loading import load_causal_lm, resolve_device
+from textgym.models.reward_model import ScoreScale, write_score_scale
 from textgym.prompts import PromptSource
 from textgym.rewards.base import RewardFn
 from textgym.tokenizer import Tokenizer, load_tokenizer, train_sentencepiece
@@ -50,80 +46,6 @@ from textgym.types import Prompt
 
 MAX_BYTES = 6_000_000
 REFERENCE_MODEL, REWARD_MODEL, CARD = "reference_model", "reward_model", "card.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BundleRecipe:
-    """Everything that decides what a bundle is.
-
-    Attributes:
-        env_id: The environment that the bundle belongs to.
-        data_seed: Seed of the prompts.
-        seed: Seed of weights, samples and judgements.
-        vocab_size: Ids of the tokenizer.
-        model: A fresh model, as in `SFTConfig.model`.
-        max_prompt_tokens: Longer prompts lose their beginning.
-        max_new_tokens: Longest response.
-        n_tokenizer_posts: Prompts that the tokenizer is trained on.
-        n_sft_posts: Prompts, with their human references, for supervised fine-tuning.
-        sft_epochs: Passes over them.
-        sft_batch_tokens: Padded tokens per optimiser step.
-        sft_learning_rate: Highest rate.
-        sft_loss_on: "response" or "all".
-        n_comparison_prompts: Prompts whose sampled responses are compared.
-        responses_per_prompt: Samples for each, all compared with each other; at least 2.
-        teacher_temperature: See `FallibleTeacher`.
-        teacher_mistake_rate: See `FallibleTeacher`.
-        reward_epochs: Passes over the comparisons.
-        reward_batch_tokens: Padded tokens per optimiser step.
-        reward_learning_rate: Highest rate.
-        n_normalisation: Fresh reference samples for the reward model's mean and deviation.
-        n_held_out_prompts: Validation prompts for held-out comparisons.
-        n_evaluation: Validation prompts on which the reference model is measured.
-    """
-
-    env_id: str
-    data_seed: int = 0
-    seed: int = 0
-    vocab_size: int = 1000
-    model: str = "scratch:llama,layers=5,width=128,heads=4,mlp=352,positions=512"
-    max_prompt_tokens: int = 192
-    max_new_tokens: int = 48
-    n_tokenizer_posts: int = 20_000
-    n_sft_posts: int = 60_000
-    sft_epochs: float = 1.0
-    sft_batch_tokens: int = 4096
-    sft_learning_rate: float = 2e-3
-    sft_loss_on: str = "response"
-    n_comparison_prompts: int = 12_000
-    responses_per_prompt: int = 2
-    teacher_temperature: float = 0.25
-    teacher_mistake_rate: float = 0.02
-    reward_epochs: float = 1.0
-    reward_batch_tokens: int = 4096
-    reward_learning_rate: float = 5e-4
-    n_normalisation: int = 2048
-    n_held_out_prompts: int = 1500
-    n_evaluation: int = 1024
-
-    def __post_init__(self) -> None:
-        """Reject counts below 1 and fewer than two responses to compare."""
-        counts = [n for n, v in vars(self).items() if n.startswith("n_") and v < 1]
-        if counts:
-            raise ValueError(f"{counts[0]} must be at least 1, got {vars(self)[counts[0]]!r}")
-        if self.responses_per_prompt < 2:
-            raise ValueError(
-                f"responses_per_prompt must be at least 2, got {self.responses_per_prompt!r}"
-            )
-
-    @property
-    def sampling(self) -> Sampling:
-        """How responses are drawn from the reference model."""
-        return Sampling(
-            max_prompt_tokens=self.max_prompt_tokens,
-            max_new_tokens=self.max_new_tokens,
-            seed=self.seed,
-        )
 
 
 def build_bundle(
@@ -282,10 +204,7 @@ class _Build:
             label="responses to compare",
             progress=self.progress,
         )
-        teacher = FallibleTeacher(
-            temperature=recipe.teacher_temperature, mistake_rate=recipe.teacher_mistake_rate
-        )
-        return judged_comparisons(episodes, self.gold, teacher, gold_std=gold_std, seed=seed)
+        return judged_comparisons(episodes, self.gold, recipe.teacher, gold_std=gold_std, seed=seed)
 
     def _reference(self) -> tuple[PreTrainedModel, Tokenizer]:
         folder = self.work / "sft" / "model"
@@ -339,7 +258,8 @@ class _Build:
                 )
                 (folder / name).mkdir()
                 save_language_model(model, tokenizer, folder / name, torch.float16)
-            write_normalisation(folder / REWARD_MODEL, numbers["gain"], numbers["bias"])
+            scale = ScoreScale(gain=numbers["gain"], bias=numbers["bias"])
+            write_score_scale(folder / REWARD_MODEL, scale)
 
         save_folder(self.work / "export", write)
         size = folder_bytes(self.work / "export")

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from textgym.agents.checkpoint import load_json
+
 from textgym.agents.comparisons import Comparisons, Sampling, sample_episodes
 from textgym.agents.intervals import mean_interval, paired_difference, ratio_interval
 from textgym.agents.reward_measures import reward_measures
 from textgym.agents.reward_training import score_sequences
-
 from textgym.models.loading import load_causal_lm, load_sequence_classifier
+from textgym.models.reward_model import read_score_scale
 from textgym.rewards.base import RewardFn, score_episodes
 from textgym.tokenizer import Tokenizer, load_tokenizer
 from textgym.types import Episode, Prompt
@@ -64,7 +64,8 @@ def measure_bundle(
         for name, episodes in (("sampled", sampled), ("greedy", greedy), ("human", human))
     }
     raw = score_sequences(classifier, [e.prompt_ids + e.response_ids for e in sampled])
-    scores = raw * _normaliser(reward_model)[0] + _normaliser(reward_model)[1]
+    scale = read_score_scale(reward_model)
+    scores = raw * scale.gain + scale.bias
     return {
         "reference_model": _reference_numbers(utility, sampled, prompts, tokenizer),
         "reward_model": {
@@ -126,11 +127,6 @@ def _held_out_numbers(
     scores = score_sequences(classifier, [*sides[0], *sides[1]])
     half = len(held_out.pairs)
     return reward_measures(held_out.pairs, scores[:half] - scores[half:]).as_dict()
-
-
-def _normaliser(folder: Path) -> tuple[float, float]:
-    numbers = load_json(folder / "textgym.json")
-    return float(numbers["gain"]), float(numbers["bias"])
 
 
 def _examples(

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from transformers import PreTrainedModel
+
 from textgym.agents.preference_data import PreferencePair
 from textgym.agents.response_sampling import sample_responses
 from textgym.agents.teacher import FallibleTeacher
-from transformers import PreTrainedModel
-
 from textgym.rewards.base import RewardFn, score_episodes
 from textgym.tokenizer import Tokenizer
 from textgym.types import Episode, Prompt

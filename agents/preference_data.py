@@ -8,17 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from textgym.agents.text_data import (
-    RenderChat,
-    Row,
-    field,
-    message_text,
-    parse_columns,
-    read_rows,
-    render_messages,
-    spaced,
-    split_dialogue,
-)
+
+from textgym.agents.text_data import spaced
+from textgym.dataset_files import Row, column_value, parse_columns, read_rows
+from textgym.dialogues import RenderChat, message_text, render_messages, split_dialogue
 
 COLUMN_NAMES = ("prompt", "chosen", "rejected", "first", "second", "label", "margin")
 
@@ -73,7 +66,7 @@ def load_preferences(
     render_chat: RenderChat | None = None,
     keep_ties: bool = False,
 ) -> PreferenceSet:
-    r"""Read comparisons from a file or from `datasets` (see `text_data.read_rows`).
+    r"""Read comparisons from a file or from `datasets` (see `dataset_files.read_rows`).
 
     Without `columns`: `prompt`, `chosen`, `rejected` as strings or lists of messages; or `chosen`
     and `rejected` alone, each holding the prompt too (two lists of messages with a common
@@ -172,10 +165,10 @@ def _judgement(
     """Return prompt, chosen, rejected, and the label (None where the columns themselves say)."""
     if "label" in mapping or "first" in mapping or "second" in mapping:
         return _labelled(row, mapping, number, render_chat)
-    chosen = field(row, mapping.get("chosen", "chosen"), number)
-    rejected = field(row, mapping.get("rejected", "rejected"), number)
+    chosen = column_value(row, mapping.get("chosen", "chosen"), number)
+    rejected = column_value(row, mapping.get("rejected", "rejected"), number)
     if "prompt" in mapping or "prompt" in row:
-        prompt = _prompt(field(row, mapping.get("prompt", "prompt"), number), render_chat)
+        prompt = _prompt(column_value(row, mapping.get("prompt", "prompt"), number), render_chat)
         return prompt, _response(chosen), _response(rejected), None
     if isinstance(chosen, list):
         return (*_common_messages(chosen, rejected, number, render_chat), None)
@@ -192,10 +185,10 @@ def _labelled(
     missing = [name for name in ("prompt", "first", "second", "label") if name not in mapping]
     if missing:
         raise ValueError(f"columns must also name {missing!r}, got {dict(mapping)!r}")
-    first = _response(field(row, mapping["first"], number))
-    second = _response(field(row, mapping["second"], number))
-    prompt = _prompt(field(row, mapping["prompt"], number), render_chat)
-    label = _label(field(row, mapping["label"], number), mapping, number)
+    first = _response(column_value(row, mapping["first"], number))
+    second = _response(column_value(row, mapping["second"], number))
+    prompt = _prompt(column_value(row, mapping["prompt"], number), render_chat)
+    label = _label(column_value(row, mapping["label"], number), mapping, number)
     return (prompt, second, first, label) if label == 2 else (prompt, first, second, label)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
 from textgym.agents.intervals import Estimate, wilson_interval
 from textgym.agents.preference_data import PreferencePair
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
 from textgym.agents.checkpoint import save_folder, save_json
 from textgym.agents.preference_data import PreferencePair, split_by_prompt
 from textgym.agents.response_sampling import sample_responses
@@ -17,12 +21,9 @@ from textgym.agents.reward_measures import RewardMeasures, reward_measures
 from textgym.agents.sft import save_language_model
 from textgym.agents.supervised import LoopConfig, Progress, train
 from textgym.agents.token_batches import right_padded, sorted_batches
-from torch import Tensor
-from torch.nn import functional as F
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
-
 from textgym.models.loading import load_causal_lm, resolve_device
 from textgym.models.model_source import cannot_load, is_local_only
+from textgym.models.reward_model import ScoreScale, write_score_scale
 from textgym.tokenizer import Tokenizer, load_tokenizer
 
 TokenIds = tuple[int, ...]
@@ -359,17 +360,12 @@ def _normalisation_sequences(
     return [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
 
 
-def write_normalisation(folder: Path, gain: float, bias: float) -> None:
-    """Write the `textgym.json` that a reward model's `score = gain * logit + bias` is read from."""
-    save_json(folder / "textgym.json", {"gain": gain, "bias": bias})
-
-
 def _writer(
     model: PreTrainedModel, tokenizer: Tokenizer, gain: float, bias: float
 ) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         save_language_model(model, tokenizer, folder)
-        write_normalisation(folder, gain, bias)
+        write_score_scale(folder, ScoreScale(gain=gain, bias=bias))
 
     return write
 

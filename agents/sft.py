@@ -10,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import GenerationConfig, PreTrainedModel
+
 from textgym.agents.checkpoint import save_folder, save_json
 from textgym.agents.fresh_models import fresh_causal_lm, is_scratch
 from textgym.agents.intervals import Estimate, ratio_interval
@@ -17,11 +21,8 @@ from textgym.agents.preference_data import held_out_items
 from textgym.agents.supervised import LoopConfig, Progress, train
 from textgym.agents.text_data import TextPair
 from textgym.agents.token_batches import right_padded, sorted_batches
-from textgym.models.loading import copy_causal_lm, resolve_device
-from torch import Tensor
-from torch.nn import functional as F
-from transformers import GenerationConfig, PreTrainedModel
-
+from textgym.models.loading import check_vocabulary, copy_causal_lm, resolve_device
+from textgym.models.trunk import trunk_and_head
 from textgym.tokenizer import Tokenizer, load_tokenizer, train_sentencepiece
 
 TRAIN_TOKENIZER = "train:"
@@ -129,7 +130,7 @@ def train_sft(
     model = _model(config, tokenizer)
     kept = [encode_pair(pair, tokenizer, config) for pair in pairs]
     held = [encode_pair(pair, tokenizer, config) for pair in held_out]
-    _check_sizes(model, tokenizer, max(len(pair.ids) for pair in (*kept, *held)))
+    _check_model(model, tokenizer, max(len(pair.ids) for pair in (*kept, *held)))
 
     def evaluate() -> dict[str, float]:
         losses, counts = held_out_losses(model, held, config.batch_tokens)
@@ -145,24 +146,19 @@ def train_sft(
         label="supervised fine-tuning",
         progress=progress,
     )
-    losses, counts = held_out_losses(model, held, config.batch_tokens)
-    loss = ratio_interval(losses, counts)
     save_folder(output / "model", lambda folder: save_language_model(model, tokenizer, folder))
+    loss = ratio_interval(*held_out_losses(model, held, config.batch_tokens))
     result = SFTResult(
         folder=output / "model",
         held_out_loss=loss,
-        perplexity=Estimate(
-            mean=math.exp(loss.mean),
-            low=math.exp(loss.low),
-            high=math.exp(loss.high),
-            count=loss.count,
-        ),
+        perplexity=_exponential(loss),
         n_train=len(kept),
         n_held_out=len(held),
         n_parameters=sum(p.numel() for p in model.parameters()),
         progress=state,
     )
-    save_json(output / "results.json", {**_plain(result), "config": asdict(config)})
+    plain = {**asdict(result), "folder": result.folder.name, "config": asdict(config)}
+    save_json(output / "results.json", plain)
     return result
 
 
@@ -284,22 +280,19 @@ def _model(config: SFTConfig, tokenizer: Tokenizer) -> PreTrainedModel:
     return model.to(device)
 
 
-def _check_sizes(model: PreTrainedModel, tokenizer: Tokenizer, longest: int) -> None:
-    rows = model.get_input_embeddings().num_embeddings
-    if tokenizer.vocab_size > rows:
-        raise ValueError(
-            f"the tokenizer has {tokenizer.vocab_size} ids but the model's embedding only {rows} "
-            "rows; expected a tokenizer that belongs to the model"
-        )
+def _check_model(model: PreTrainedModel, tokenizer: Tokenizer, longest: int) -> None:
+    check_vocabulary(model, tokenizer)
+    trunk_and_head(model)  # refuses models whose logits are not a linear layer on hidden states
     if not tokenizer.eos_ids:
         raise ValueError("expected a tokenizer with an end token (eos), got one without")
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is not None and longest > positions:
+    positions = model.config.to_dict().get("max_position_embeddings") or longest
+    if longest > positions:
         raise ValueError(
             f"the longest sequence has {longest} tokens, the model {positions} positions; expected "
             "a smaller max_prompt_tokens + max_response_tokens"
         )
 
 
-def _plain(result: SFTResult) -> dict[str, object]:
-    return {**asdict(result), "folder": result.folder.name}
+def _exponential(estimate: Estimate) -> Estimate:
+    mean, low, high = (math.exp(x) for x in (estimate.mean, estimate.low, estimate.high))
+    return Estimate(mean=mean, low=low, high=high, count=estimate.count)

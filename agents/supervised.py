@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
+
 from textgym.agents.checkpoint import (
     CheckpointError,
     is_saved_folder,
@@ -27,7 +29,6 @@ from textgym.agents.checkpoint import (
     save_tensors,
 )
 from textgym.agents.token_batches import token_batches
-from tqdm.auto import tqdm
 
 
 @dataclass(frozen=True, kw_only=True)

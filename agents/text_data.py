@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from textgym.dataset_files import Row, column_value, parse_columns, read_rows
+from textgym.dialogues import RenderChat, message_text, render_messages, split_dialogue
 from textgym.types import Prompt
-
-ASSISTANT_MARK = "\n\nAssistant:"
-Row = Mapping[str, Any]
-RenderChat = Callable[[Sequence[Mapping[str, str]]], str]
-
-_HUMAN_ROLES = ("user", "human", "prompter")
-_ASSISTANT_ROLES = ("assistant", "gpt", "chatbot")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,144 +102,6 @@ def spaced(prompt: str, response: str) -> str:
     return response if seam[0].isspace() or seam[1].isspace() else " " + response
 
 
-def split_dialogue(dialogue: str) -> tuple[str, str]:
-    r"""Cut a whole dialogue behind its last "\n\nAssistant:"; the response keeps its space.
-
-    Raises:
-        ValueError: There is no assistant's turn.
-    """
-    cut = dialogue.rfind(ASSISTANT_MARK)
-    if cut < 0:
-        raise ValueError(f"expected a dialogue with {ASSISTANT_MARK!r}, got {dialogue[:80]!r}")
-    cut += len(ASSISTANT_MARK)
-    return dialogue[:cut], dialogue[cut:]
-
-
-def render_messages(
-    messages: Sequence[Mapping[str, str]], render_chat: RenderChat | None = None
-) -> str:
-    r"""Render the messages before a reply, ending where the assistant's reply begins.
-
-    Args:
-        messages: Dicts with `role` and `content` (or `text`).
-        render_chat: A tokenizer's own chat template; None renders
-            "\n\nHuman: …\n\nAssistant: …" as the HH dialogues do.
-
-    Raises:
-        ValueError: An unknown role.
-    """
-    plain = [{"role": _role(m), "content": message_text(m)} for m in messages]
-    if render_chat is not None:
-        return render_chat(plain)
-    names = {"user": "Human", "assistant": "Assistant", "system": "System"}
-    turns = (f"\n\n{names[m['role']]}: {m['content']}" for m in plain)
-    return "".join(turns) + ASSISTANT_MARK
-
-
-def message_text(message: Mapping[str, str]) -> str:
-    """Return what a message says.
-
-    Raises:
-        ValueError: It has neither `content` nor `text`.
-    """
-    for name in ("content", "text", "value"):
-        if isinstance(message.get(name), str):
-            return message[name]
-    raise ValueError(f"a message must have 'content' or 'text', got {sorted(message)!r}")
-
-
-def parse_columns(columns: str, allowed: Sequence[str]) -> dict[str, str]:
-    """Read `"prompt=source,response=target"` into a dict.
-
-    Raises:
-        ValueError: Not of this form, or a name on the left that is not allowed.
-    """
-    mapping: dict[str, str] = {}
-    for part in columns.split(","):
-        name, equals, column = (piece.strip() for piece in part.partition("="))
-        if not equals or not column or name not in allowed:
-            raise ValueError(
-                f"columns must look like 'name=column,…' with names among {list(allowed)!r}, "
-                f"got {part!r} in {columns!r}"
-            )
-        mapping[name] = column
-    return mapping
-
-
-def field(row: Row, column: str, number: int) -> Any:
-    """Return one column of a row.
-
-    Raises:
-        ValueError: The row has no such column; the message lists those there are.
-    """
-    if column not in row:
-        raise ValueError(f"row {number} has no column {column!r}; it has {sorted(row)!r}")
-    return row[column]
-
-
-def read_rows(dataset: str | Path) -> Iterator[Row]:
-    """Yield the rows of a JSONL or JSONL.gz file, or of anything that `datasets` opens.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: A line that is not a JSON object, or a name that cannot be fetched.
-    """
-    name = str(dataset)
-    path = Path(name)
-    if name.startswith("hf:") or path.is_dir():
-        yield from _datasets_rows(name)
-    elif not path.is_file():
-        raise FileNotFoundError(f"expected a data file, got {name!r}, which does not exist")
-    elif path.suffix == ".gz" or path.suffix in (".jsonl", ".json"):
-        yield from _json_rows(path)
-    else:
-        yield from _datasets_rows(name)
-
-
-def _json_rows(path: Path) -> Iterator[Row]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _json_object(line, path, number)
-
-
-def _json_object(line: str, path: Path, number: int) -> Row:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{str(path)!r} line {number}: expected JSON, got {line[:60]!r}"
-        ) from error
-    if not isinstance(row, dict):
-        raise ValueError(f"{str(path)!r} line {number}: expected an object, got {line[:60]!r}")
-    return row
-
-
-def _datasets_rows(name: str) -> Iterator[Row]:
-    try:
-        import datasets
-    except ImportError as error:
-        raise ValueError(f"reading {name!r} needs `pip install textgym[data]`") from error
-    try:
-        yield from _open_datasets(datasets, name)
-    except (OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise ValueError(
-            f"cannot load {name!r} ({type(error).__name__}: {error}); expected the name of a data "
-            "set on the hub and a network, or a local file that `datasets` reads"
-        ) from error
-
-
-def _open_datasets(datasets: Any, name: str) -> Any:
-    if name.startswith("hf:"):
-        repository, _, split = name[3:].partition(":")
-        return datasets.load_dataset(repository, split=split or "train")
-    if Path(name).is_dir():
-        return datasets.load_from_disk(name)
-    builder = {".csv": "csv", ".parquet": "parquet", ".tsv": "csv"}.get(Path(name).suffix, "text")
-    return datasets.load_dataset(builder, data_files=name, split="train")
-
-
 def _pairs_of(
     row: Row, mapping: Mapping[str, str] | None, number: int, render_chat: RenderChat | None
 ) -> Iterator[tuple[str, str]]:
@@ -261,8 +116,8 @@ def _pairs_of(
     for name in ("prompt", "response"):
         if name not in mapping:
             raise ValueError(f"columns must name {name!r}, got {dict(mapping)!r}")
-    prompt = _prompt_text(field(row, mapping["prompt"], number), render_chat)
-    for response in _texts(field(row, mapping["response"], number)):
+    prompt = _prompt_text(column_value(row, mapping["prompt"], number), render_chat)
+    for response in _texts(column_value(row, mapping["response"], number)):
         yield prompt, response
 
 
@@ -295,15 +150,3 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for item in value for text in _texts(item)]
     return [str(value)]
-
-
-def _role(message: Mapping[str, str]) -> str:
-    role = message.get("role") or message.get("from")
-    if role in _HUMAN_ROLES:
-        return "user"
-    if role in _ASSISTANT_ROLES:
-        return "assistant"
-    if role == "system":
-        return "system"
-    expected = (*_HUMAN_ROLES, *_ASSISTANT_ROLES, "system")
-    raise ValueError(f"role must be one of {expected}, got {role!r}")

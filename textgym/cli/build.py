@@ -19,7 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from textgym.agents.bundle import CARD, BundleRecipe, build_bundle
+from textgym.agents.bundle import CARD, build_bundle
+from textgym.agents.bundle_recipe import BundleRecipe
 from textgym.cli.flags import add_config_flags, config_from, nearest
 from textgym.envs_registry import summarize_recipe
 from textgym.envs_registry.summarize_posts.gold import SummarizeGold

@@ -1,0 +1,69 @@
+r"""Train a reward model on comparisons of two responses to the same prompt.
+
+The data is JSONL, JSONL.gz, anything that `datasets` reads, or hf:org/name. Recognised without
+--columns: `prompt`, `chosen`, `rejected` (text or chat messages), and `chosen`, `rejected` alone,
+each a whole dialogue or list of messages. The output folder gets `model/` (an ordinary Hugging
+Face sequence classifier; its `textgym.json` makes scores of mean 0 and standard deviation 1),
+`results.json` and `training/`; an interrupted run is continued by the same command.
+
+Examples:
+  textgym reward hh.jsonl.gz --model runs/sft/model --reference-model runs/sft/model
+  textgym reward arguments.jsonl --model runs/sft/model \
+      --columns prompt=topic,first=a1,second=a2,label=label
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from textgym.agents.preference_data import load_preferences
+from textgym.agents.reward_measures import RewardMeasures
+from textgym.agents.reward_training import RewardTrainingConfig, train_reward_model
+from textgym.cli.flags import add_config_flags, config_from
+from textgym.cli.sft import with_newlines
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `textgym reward`."""
+    parser.add_argument("data", help="file, folder of `datasets`, or hf:org/name[:split]")
+    parser.add_argument("--held-out", help="data to evaluate on [default: split off by prompt]")
+    parser.add_argument("--columns", help='for example "prompt=question,chosen=good,rejected=bad"')
+    parser.add_argument("--template", help=r'text around the prompt: "{prompt}\n\nTL;DR:"')
+    parser.add_argument("--keep-ties", action="store_true", help="train on ties as half a win")
+    parser.add_argument("--output", type=Path, default=Path("runs/reward"), help="[runs/reward]")
+    add_config_flags(parser, RewardTrainingConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train one reward model and print what was measured."""
+    config = config_from(args, RewardTrainingConfig)
+    template = with_newlines(args.template)
+    found = load_preferences(
+        args.data, columns=args.columns, template=template, keep_ties=args.keep_ties
+    )
+    held_out = None
+    if args.held_out:
+        held_out = load_preferences(args.held_out, columns=args.columns, template=template).pairs
+    result = train_reward_model(config, found.pairs, held_out, output=args.output, progress=True)
+    print(f"{'comparisons':28} {result.n_train} trained on, {result.n_held_out} held out")
+    print(f"{'left out':28} {found.n_ties} ties, {found.n_unusable} with an empty response")
+    print(f"{'steps':28} {result.progress.step} in {result.progress.seconds / 60:.1f} minutes")
+    print(measures_table(result.held_out))
+    print(f"model: {result.folder}")
+    return 0
+
+
+def measures_table(measures: RewardMeasures) -> str:
+    """One line per measure, intervals of 95 % in brackets."""
+    rows = [
+        ("held-out accuracy", str(measures.accuracy)),
+        ('"pick the longer"', str(measures.longer_accuracy)),
+        ("log loss", f"{measures.log_loss:.3f} (0.693 knows nothing)"),
+        ("Brier score", f"{measures.brier:.3f}"),
+        ("calibration error", f"{measures.calibration_error:.3f}"),
+    ]
+    rows += [
+        (f"accuracy, margin {b.low:.2g}..{b.high:.2g}", str(b.accuracy)) for b in measures.by_margin
+    ]
+    return "\n".join(f"{name:28} {value}" for name, value in rows)

@@ -1,0 +1,55 @@
+r"""Fine-tune a causal language model on prompts with responses.
+
+The data is JSONL, JSONL.gz, anything that `datasets` reads, or hf:org/name. Recognised without
+--columns: `prompt` and `response` (or `completion`), `messages`, and whole dialogues in `chosen`
+("\n\nHuman: … \n\nAssistant: …", cut behind the last "Assistant:"). The output folder gets
+`model/` (an ordinary Hugging Face folder), `results.json` and `training/`; an interrupted run is
+continued by the same command.
+
+Examples:
+  textgym sft hh.jsonl.gz --model "scratch:llama,layers=4,width=256" --tokenizer train:4000
+  textgym sft papers.jsonl --columns prompt=source,response=target \
+      --template "{prompt}\n\nTL;DR:" --model gpt2 --learning-rate 1e-5
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from textgym.agents.sft import SFTConfig, train_sft
+from textgym.agents.text_data import load_text_pairs
+from textgym.cli.flags import add_config_flags, config_from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `textgym sft`."""
+    parser.add_argument("data", help="file, folder of `datasets`, or hf:org/name[:split]")
+    parser.add_argument("--held-out", help="data to evaluate on [default: split off by prompt]")
+    parser.add_argument("--columns", help='for example "prompt=source,response=target"')
+    parser.add_argument("--template", help=r'text around the prompt: "{prompt}\n\nTL;DR:"')
+    parser.add_argument("--output", type=Path, default=Path("runs/sft"), help="[runs/sft]")
+    add_config_flags(parser, SFTConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train one model and print what was measured."""
+    config = config_from(args, SFTConfig)
+    template = with_newlines(args.template)
+    pairs = load_text_pairs(args.data, columns=args.columns, template=template)
+    held_out = None
+    if args.held_out:
+        held_out = load_text_pairs(args.held_out, columns=args.columns, template=template)
+    result = train_sft(config, pairs, held_out, output=args.output, progress=True)
+    print(f"{'parameters':24} {result.n_parameters:,}")
+    print(f"{'pairs':24} {result.n_train} trained on, {result.n_held_out} held out")
+    print(f"{'steps':24} {result.progress.step} in {result.progress.seconds / 60:.1f} minutes")
+    print(f"{'held-out loss':24} {result.held_out_loss} nats per token")
+    print(f"{'perplexity':24} {result.perplexity}")
+    print(f"model: {result.folder}")
+    return 0
+
+
+def with_newlines(template: str | None) -> str | None:
+    r"""Read "\n" and "\t" as a shell passes them; None stays None."""
+    return template and template.replace("\\n", "\n").replace("\\t", "\t")

@@ -24,7 +24,7 @@ def is_local_only(path: str, what: str) -> bool:
     Raises:
         ValueError: Neither an existing folder nor something that could be a hub name.
     """
-    if Path(path).is_dir():
+    if path and Path(path).is_dir():
         return True
     if not _HUB_NAME.fullmatch(path):
         raise ValueError(

@@ -2,8 +2,10 @@
 
 from textgym.agents.a2c import A2C
 from textgym.agents.advantages import generalized_advantages, whiten
+from textgym.agents.callbacks import SampleCallback
 from textgym.agents.kl_control import AdaptiveKLController, FixedKLController
 from textgym.agents.kl_shaping import kl_shaped
+from textgym.agents.learning_rate import LearningRate
 from textgym.agents.policies import SlotState, TransformerPolicy
 from textgym.agents.ppo import PPO
 from textgym.agents.rollout_buffer import SequenceRolloutBuffer
@@ -15,6 +17,8 @@ __all__ = [
     "PPO",
     "AdaptiveKLController",
     "FixedKLController",
+    "LearningRate",
+    "SampleCallback",
     "SequenceRolloutBuffer",
     "SequenceRollouts",
     "SlotState",

@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
+
 from textgym.agents.gradient_norms import GradientNorms
 from textgym.agents.kl_control import AdaptiveKLController, FixedKLController, KLController
 from textgym.agents.kl_shaping import kl_shaped
@@ -187,9 +188,10 @@ class SequenceRollouts(OnPolicyAlgorithm):
             if settling is not None and buffer.pos:
                 record.settle(settling, buffer)
         settled = time.perf_counter()
+        episodes = self._count(buffer, record)
         if last_values is None:
             return False
-        self._finish(buffer, record, last_values)
+        self._finish(buffer, record, episodes, last_values)
         self._record_speed("rollout", buffer.n_transitions, played - started)
         if settling is not None:
             self._record_speed("settle", buffer.n_transitions, settled - played)
@@ -255,19 +257,27 @@ class SequenceRollouts(OnPolicyAlgorithm):
         assert isinstance(self._last_obs, np.ndarray)
         return self.policy.predict_values(self._last_obs, self._state).flatten().cpu().numpy()
 
-    def _finish(
-        self, buffer: SequenceRolloutBuffer, record: RolloutRecord, last_values: np.ndarray
-    ) -> None:
-        """Count the episodes, add the agent's half of the KL penalty, compute advantages."""
-        is_valid = buffer.is_valid.T
-        episodes = self._tally.count(
-            rewards=buffer.rewards.T,
-            log_probs=buffer.log_probs.T,
+    def _count(self, buffer: SequenceRolloutBuffer, record: RolloutRecord) -> list[FinishedEpisode]:
+        """Add what was played to the tally, also of a rollout that a callback stopped."""
+        played = slice(buffer.pos)
+        is_valid = buffer.is_valid.T[played]
+        return self._tally.count(
+            rewards=buffer.rewards.T[played],
+            log_probs=buffer.log_probs.T[played],
             ref_log_probs=record.ref_log_probs(),
             is_valid=is_valid,
-            is_done=buffer.is_end.T & is_valid,
+            is_done=buffer.is_end.T[played] & is_valid,
             ends=record.ends,
         )
+
+    def _finish(
+        self,
+        buffer: SequenceRolloutBuffer,
+        record: RolloutRecord,
+        episodes: list[FinishedEpisode],
+        last_values: np.ndarray,
+    ) -> None:
+        """Shape the rewards, compute advantages, record, and move the KL weight."""
         if self.policy.precision != "float32":
             self._recompute_old(buffer)
         buffer.rewards = kl_shaped(buffer.rewards, buffer.log_probs, self._kl_coef)

@@ -39,34 +39,7 @@ ENTROPIES = ("gradient", "report", "none")
 
 
 class LanguageModelPolicy(ActorCriticPolicy):
-    """The networks of `TransformerPolicy`; SB3's methods stand there.
-
-    Args:
-        observation_space: `Box(0, V, (L,), int64)`; V marks an empty cell.
-        action_space: `Discrete(A)`.
-        lr_schedule: Progress remaining (1 to 0) to learning rate.
-        model: Folder or hub name of a causal LM, or `scratch:layers=2,width=64,heads=2`.
-        value: "shared" (a linear head on the policy's last hidden state) or "separate" (a model of
-            its own).
-        value_init: Of a separate value model: folder of a one-label classifier, its head included;
-            None starts from the policy's weights and a zero head.
-        dtype: "float32", or "bfloat16" for bfloat16 arithmetic on float32 weights. Log-probs and
-            values are float32 in both.
-        temperature: Divides the logits before the softmax, above 0.
-        action_tokens: Token id of each action; None for the identity.
-        eos_ids: End tokens, for the config of a fresh model.
-        micro_batch_tokens: Padded tokens per forward of `evaluate_actions`.
-        gradient_checkpointing: Recompute each micro-batch in the backward pass: memory for one
-            micro-batch's activations instead of all.
-        entropy: "gradient" (exact, differentiable), "report" (exact, no gradient) or "none".
-        seed: Seed of sampling and of fresh weights; None draws one.
-        use_sde: SB3's argument, must be False.
-        optimizer_class: As in SB3.
-        optimizer_kwargs: As in SB3; Adam's eps is 1e-5 unless given.
-
-    Raises:
-        ValueError: A space, mode or number out of range, or a model that does not fit.
-    """
+    """The networks of `TransformerPolicy`, which documents the arguments."""
 
     def __init__(
         self,

@@ -1,0 +1,92 @@
+"""Every registered environment keeps the contract, also with its options switched on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import load_env_creator
+from stable_baselines3 import A2C, PPO
+
+import textgym
+from textgym.envs_registry.specs import ENVIRONMENTS, EnvRow
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {
+        "min_new_tokens": 2,
+        "info_action_mask": True,
+        "temperature": 0.7,
+        "missing_eos_score": -1.0,
+        "kl_coef": 0.3,
+    },
+]
+
+
+@pytest.fixture(params=ENVIRONMENTS, ids=lambda row: row.id)
+def row(request: pytest.FixtureRequest) -> EnvRow:
+    return request.param
+
+
+@pytest.fixture
+def models(row: EnvRow, tiny_model_folder: Path, tiny_reward_folder: Path) -> dict[str, Any]:
+    """Give the tasks with models tiny random ones: the contract does not depend on weights."""
+    if row.family == "Probe":
+        return {}
+    return {
+        "reference_model": str(tiny_model_folder),
+        "reward_model": str(tiny_reward_folder),
+        "max_prompt_tokens": 40,
+        "max_new_tokens": 6,
+        "device": "cpu",
+    }
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["default", "options"])
+@pytest.mark.filterwarnings("error")
+def test_contract(row: EnvRow, models: dict[str, Any], options: dict[str, Any]) -> None:
+    textgym.check_text_env(row.id, num_steps=20, **{**models, **options})
+
+
+@pytest.mark.parametrize("algorithm", [PPO, A2C])
+def test_stock_algorithms_learn_on_it(
+    row: EnvRow, models: dict[str, Any], algorithm: type[PPO] | type[A2C]
+) -> None:
+    batch = {"batch_size": 8} if algorithm is PPO else {}
+    agent = algorithm("MlpPolicy", gym.make(row.id, **models), n_steps=8, device="cpu", **batch)
+    agent.learn(16)
+    assert agent.num_timesteps == 16
+
+
+def test_table_and_classes_agree(row: EnvRow) -> None:
+    spec = gym.spec(row.id)
+    assert (spec.entry_point, spec.vector_entry_point) == (row.entry_point, row.vector_entry_point)
+    assert spec.max_episode_steps is None
+    single = load_env_creator(row.entry_point)
+    vector = load_env_creator(row.vector_entry_point)
+    assert single.task_builder is vector.task_builder  # type: ignore[attr-defined]
+    assert single.default_kwargs == vector.default_kwargs  # type: ignore[attr-defined]
+
+
+def test_prompts_are_pure_functions_of_their_index(row: EnvRow, models: dict[str, Any]) -> None:
+    one, other = (gym.make(row.id, **models).unwrapped for _ in range(2))
+    source = one.get_wrapper_attr("task").prompts
+    again = other.get_wrapper_attr("task").prompts
+    for prompt_id in np.unique(np.linspace(0, len(source) - 1, 7).astype(int)).tolist():
+        assert source[prompt_id] == again[prompt_id]
+        assert source[prompt_id].prompt_id == prompt_id
+
+
+def test_make_vec_in_sync_mode(row: EnvRow, models: dict[str, Any]) -> None:
+    envs = gym.make_vec(row.id, num_envs=2, vectorization_mode="sync", **models)
+    obs, _ = envs.reset(seed=0)
+    assert obs in envs.observation_space
+    assert envs.step(envs.action_space.sample())[0] in envs.observation_space
+
+
+def test_unknown_id_is_answered_by_gymnasium() -> None:
+    with pytest.raises(gym.error.UnregisteredEnv, match="RLHF-Summarise"):
+        gym.make("RLHF-Summarise-v0")

@@ -1,0 +1,61 @@
+"""Prompts to ids, with the cut of prompts that are too long, and reset options."""
+
+from __future__ import annotations
+
+import pytest
+
+from textgym.prompt_choice import PromptChooser, PromptEncoder
+from textgym.prompts import PromptList
+from textgym.tokenizer import SymbolTokenizer
+from textgym.types import Prompt
+
+TOKENIZER = SymbolTokenizer(["a", "b", "c", "d", "<eos>"])
+
+
+def encode(text: str, limit: int = 3, overflow: str = "truncate") -> str:
+    ids = PromptEncoder(TOKENIZER, limit, overflow).encode(Prompt(prompt_id=4, text=text))
+    return TOKENIZER.decode(ids)
+
+
+def test_whole_lines_are_cut_from_the_left() -> None:
+    assert encode("a b\nc d") == "c d"
+    assert encode("a\nb\n\nc d") == "b c d"
+    assert encode("a b c") == "a b c"
+
+
+def test_one_long_line_loses_tokens_from_its_left() -> None:
+    assert encode("a b c d") == "b c d"
+    assert encode("a\na b c d") == "b c d"
+
+
+def test_too_long_or_empty_by_choice() -> None:
+    with pytest.raises(ValueError, match="prompt 4 has 4 tokens, expected at most max_prompt_toke"):
+        encode("a b c d", overflow="error")
+    with pytest.raises(ValueError, match="prompt 4 encodes to no tokens"):
+        encode(" ")
+
+
+def test_options_for_one_row() -> None:
+    chooser = PromptChooser(PromptList(["a", "b"]), TOKENIZER)
+    assert chooser.chosen(None, 1) == [None] and chooser.chosen({}, 2) == [None, None]
+    (prompt,) = chooser.chosen({"prompt": "c d"}, 1)
+    assert prompt is not None and (prompt.text, prompt.prompt_id) == ("c d", -1)
+    with pytest.raises(ValueError, match="got both"):
+        chooser.chosen({"prompt": "a", "prompt_id": 1}, 1)
+    with pytest.raises(ValueError, match=r"integer in \[0, 2\), got True"):
+        chooser.chosen({"prompt_id": [True]}, 1)
+    with pytest.raises(ValueError, match="text or a list of messages"):
+        chooser.chosen({"prompt": [3]}, 1)
+
+
+def test_chats_are_rendered_by_the_tokenizer() -> None:
+    class Chatty(SymbolTokenizer):
+        def render_chat(self, messages: object) -> str:
+            return "a b c"
+
+    chooser = PromptChooser(PromptList(["a"]), Chatty(["a", "b", "c", "<eos>"]))
+    chat = [{"role": "user", "content": "hi"}]
+    assert [p.text for p in chooser.chosen({"prompt": chat}, 2) if p] == ["a b c"] * 2
+    assert [p.text for p in chooser.chosen({"prompt": [chat, "b"]}, 2) if p] == ["a b c", "b"]
+    with pytest.raises(ValueError, match="no chat template"):
+        PromptChooser(PromptList(["a"]), TOKENIZER).chosen({"prompt": chat}, 1)

@@ -17,6 +17,7 @@ from textgym.agents.evaluation import (
 from textgym.agents.intervals import Estimate
 from textgym.agents.judges import Judge
 from textgym.agents.policy_sources import reference_policy
+from textgym.types import Episode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,19 +93,17 @@ def comparison_table(result: BeforeAfter, metrics: tuple[str, ...] = ()) -> str:
 
 
 def sample_pairs(result: BeforeAfter, count: int = 2) -> list[dict[str, Any]]:
-    """Return the first prompts with the reference's and the policy's response, unpicked."""
-    if result.before is None:
-        return []
-    pairs = zip(result.before.episodes[:count], result.after.episodes[:count], strict=True)
-    return [
-        {
-            "prompt_id": ours.prompt.prompt_id,
-            "prompt": ours.prompt.text,
-            "reference": {"response": theirs.response, **_scores(theirs)},
-            "trained": {"response": ours.response, **_scores(ours)},
-        }
-        for theirs, ours in pairs
-    ]
+    """Return the first prompts with the reference's (where there is one) and the policy's response.
+
+    They are not picked: prompts 0 and 1 of the split.
+    """
+    pairs = []
+    for index, ours in enumerate(result.after.episodes[:count]):
+        pair = {"prompt_id": ours.prompt.prompt_id, "prompt": ours.prompt.text}
+        if result.before is not None:
+            pair["reference"] = _response(result.before.episodes[index])
+        pairs.append({**pair, "trained": _response(ours)})
+    return pairs
 
 
 def pairs_text(pairs: list[dict[str, Any]]) -> str:
@@ -113,18 +112,24 @@ def pairs_text(pairs: list[dict[str, Any]]) -> str:
     for pair in pairs:
         lines = [f"prompt {pair['prompt_id']}", pair["prompt"].strip()]
         for who in ("reference", "trained"):
-            numbers = ", ".join(
-                f"{name.replace('_score', '')} {pair[who][name]:.2f}"
-                for name in ("score", "gold_score")
-                if pair[who][name] is not None
-            )
-            lines.append(f"  {who:9} ({numbers}): {pair[who]['response'].strip()}")
+            if who in pair:
+                said = pair[who]
+                numbers = ", ".join(
+                    f"{name.removesuffix('_score')} {said[name]:.2f}"
+                    for name in ("score", "gold_score")
+                    if said[name] is not None
+                )
+                lines.append(f"  {who:9} ({numbers}): {said['response'].strip()}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _scores(episode: Any) -> dict[str, float | None]:
-    return {"score": episode.score, "gold_score": episode.gold_score}
+def _response(episode: Episode) -> dict[str, Any]:
+    return {
+        "response": episode.response,
+        "score": episode.score,
+        "gold_score": episode.gold_score,
+    }
 
 
 def _cell(estimate: Estimate | None) -> str:

@@ -8,20 +8,16 @@ from typing import Any
 import gymnasium as gym
 
 from textgym.agents.a2c import A2C
-from textgym.agents.checkpoint import (
-    CheckpointError,
-    is_saved_folder,
-    load_json,
-    open_folder,
-)
+from textgym.agents.checkpoint import is_saved_folder, open_folder
 from textgym.agents.fresh_models import is_scratch
 from textgym.agents.policies import TransformerPolicy
+from textgym.agents.policies.policy_files import LANGUAGE_MODEL
 from textgym.agents.ppo import PPO
 from textgym.agents.run_folder import RunFolder, is_run_folder
+from textgym.agents.saving import is_agent_folder
 from textgym.models.loading import resolve_device
 from textgym.tokenizer import load_tokenizer
 
-AGENT_FILE = "agent.json"
 ALGORITHMS: dict[str, type[PPO] | type[A2C]] = {"ppo": PPO, "a2c": A2C}
 
 
@@ -97,34 +93,19 @@ def policy_from(
         CheckpointError: A damaged or foreign folder.
         ValueError: Nothing to load there, or it does not fit the environment.
     """
-    folder = Path(source)
+    return language_model_policy(
+        env, _model_of(Path(source), source), temperature=temperature, seed=seed, device=device
+    )
+
+
+def _model_of(folder: Path, source: str | Path) -> str | Path:
+    """Return the language model inside a run or a saved agent, or `source` itself."""
     if is_run_folder(folder):
         folder = RunFolder(folder).newest_agent()
-    if not is_agent_folder(folder):
-        return language_model_policy(env, source, temperature=temperature, seed=seed, device=device)
-    policy = load_agent(folder, device=device).policy
-    core: Any = env.unwrapped
-    policy.mask_fn = core.mask_fn
-    policy.temperature = temperature
-    policy.seed_sampling(seed)
-    return policy
-
-
-def is_agent_folder(path: str | Path) -> bool:
-    """Whether `agent.save` wrote the folder."""
-    return is_saved_folder(path) and (Path(path) / AGENT_FILE).is_file()
-
-
-def load_agent(path: str | Path, *, device: str = "auto") -> PPO | A2C:
-    """Load an agent of whichever algorithm saved it.
-
-    Raises:
-        CheckpointError: The folder is damaged, or its algorithm is unknown.
-    """
-    name = load_json(open_folder(path) / AGENT_FILE)["algorithm"]
-    if name not in ALGORITHMS:
-        raise CheckpointError(f"expected an agent of {sorted(ALGORITHMS)}, got {name!r}")
-    return ALGORITHMS[name].load(path, device=device)
+    if not is_saved_folder(folder):
+        return source
+    open_folder(folder)  # damaged files are named here
+    return folder / LANGUAGE_MODEL if is_agent_folder(folder) else folder
 
 
 def _check_tokens(model: str, fingerprint: str) -> None:

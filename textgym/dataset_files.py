@@ -10,8 +10,13 @@ from typing import Any
 
 Row = Mapping[str, Any]
 HUB_PREFIX = "hf:"
-_JSON_SUFFIXES = (".jsonl", ".json")
-_BUILDERS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".arrow": "arrow"}
+_BUILDERS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+}
 
 
 def read_rows(dataset: str | Path) -> Iterator[Row]:
@@ -30,7 +35,7 @@ def read_rows(dataset: str | Path) -> Iterator[Row]:
             f"expected a data file, a folder of `datasets` or 'hf:org/name', got {name!r}, "
             f"which does not exist"
         )
-    elif path.suffix == ".gz" or path.suffix in _JSON_SUFFIXES:
+    elif path.name.endswith((".jsonl", ".jsonl.gz")):
         yield from _json_rows(path)
     else:
         yield from _datasets_rows(name)
@@ -112,6 +117,7 @@ def _open_datasets(datasets: Any, name: str) -> Any:
     path = Path(name)
     if path.is_dir():
         return datasets.load_from_disk(name)
-    options = {"sep": "\t"} if path.suffix == ".tsv" else {}
-    builder = _BUILDERS.get(path.suffix, "text")
+    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    options = {"sep": "\t"} if suffix == ".tsv" else {}
+    builder = _BUILDERS.get(suffix, "text")
     return datasets.load_dataset(builder, data_files=name, split="train", **options)

@@ -48,7 +48,10 @@ class AllOfMask:
 
 
 class CheckedMask:
-    """A user's mask, its result checked at each call."""
+    """A user's mask, its result checked at each call.
+
+    It must allow something in every row, ended ones included: rows that wait are asked about too.
+    """
 
     def __init__(self, mask: MaskFn, name: str, num_actions: int) -> None:
         """Wrap `mask`; `name` is how messages call it."""

@@ -106,6 +106,9 @@ def test_other_formats_through_datasets(tmp_path: Path, monkeypatch: pytest.Monk
     file.write_text("prompt,reference\nhello,hi\n", encoding="utf-8")
     prompts = FilePrompts(file)
     assert (prompts[0].text, prompts[0].references) == ("hello", ("hi",))
+    array = tmp_path / "data.json"
+    array.write_text('[{"prompt": "one"}, {"prompt": "two"}]', encoding="utf-8")
+    assert [prompt.text for prompt in FilePrompts(array)] == ["one", "two"]
 
 
 def test_no_network_for_a_hub_name(monkeypatch: pytest.MonkeyPatch) -> None:

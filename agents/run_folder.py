@@ -19,6 +19,7 @@ import importlib.metadata
 import itertools
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.logger import Logger, make_output_format
+
 from textgym.agents.checkpoint import is_saved_folder, load_json, save_json
 
 PACKAGES = (
@@ -60,7 +62,8 @@ class RunFolder:
     ) -> RunFolder:
         """Make `root/<env>-<algo>-<seed>-<time>`, with a number behind it if that is taken."""
         stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
-        name = f"{env_id.replace('/', '_')}-{algo}-{seed}-{stamp}"
+        # "namespace/ID" and "module:ID" are no file names everywhere.
+        name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', env_id)}-{algo}-{seed}-{stamp}"
         Path(root).mkdir(parents=True, exist_ok=True)
         number = 1
         while True:

@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from textgym.env_parts import EnvParts
 from textgym.episode_list import EpisodeList
 from textgym.types import Episode
 
@@ -64,16 +65,18 @@ def rollout(
         `prompt_ids` episode i answers prompt i, else in the order in which they began.
 
     Raises:
-        ValueError: A negative `n`, other than `n` prompt ids, a policy that is none of the three,
-            or an episode that a wrapper cut short.
+        ValueError: No text environment, a negative `n`, other than `n` prompt ids, a policy that
+            is none of the three, or an episode that a wrapper cut short.
     """
     if n < 0:
         raise ValueError(f"n must be at least 0, got {n!r}")
     if prompt_ids is not None and len(prompt_ids) != n:
         raise ValueError(f"expected n={n} prompt ids, got {len(prompt_ids)}")
+    core = env.unwrapped
+    if not isinstance(core, EnvParts):
+        raise ValueError(f"expected a TokenEnv or TokenVectorEnv, wrapped or not, got {env!r}")
     act = _actor(policy, env, seed, deterministic)
     play = _play_vector if isinstance(env, gym.vector.VectorEnv) else _play_single
-    core: Any = env.unwrapped
     return EpisodeList(play(env, act, n, seed, prompt_ids), core.tokenizer)
 
 
@@ -134,15 +137,17 @@ def _play_vector(
     env: Any, act: Act, n: int, seed: int | None, prompt_ids: Sequence[int] | None
 ) -> list[Episode]:
     core = env.unwrapped
+    timing = core.reward_timing
     # Wrappers may look at rewards, so only a bare environment is told to withhold them.
-    defers = core is env and core.reward_timing == "step"
-    if not defers:
+    if core is not env:
+        if timing == "deferred":
+            raise ValueError("a wrapped environment must have reward_timing 'step', got 'deferred'")
         return _VectorRollout(env, n, prompt_ids, defers=False).play(act, seed)
     core.set_reward_timing("deferred")
     try:
         return _VectorRollout(env, n, prompt_ids, defers=True).play(act, seed)
     finally:
-        core.set_reward_timing("step")
+        core.set_reward_timing(timing)
 
 
 class _Game:

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 
 import pytest
+
 from textgym.agents.checkpoint import save_folder, save_json
 from textgym.agents.run_folder import RunFolder, is_run_folder, versions
 
@@ -25,9 +26,11 @@ def test_names_say_what_ran_and_never_collide(tmp_path):
     assert make_run(tmp_path).path.name == "RLHF-Toy-v0-ppo-3-20260131-120000-2"
 
 
-def test_a_namespaced_id_stays_one_folder(tmp_path):
-    run = RunFolder.create(tmp_path, "my/Task-v0", "a2c", 0, now=NOW)
+@pytest.mark.parametrize("env_id", ["my/Task-v0", "my_module:Task-v0"])
+def test_an_id_with_a_namespace_or_module_stays_one_folder(tmp_path, env_id):
+    run = RunFolder.create(tmp_path, env_id, "a2c", 0, now=NOW)
     assert run.path.parent == tmp_path
+    assert ":" not in run.path.name
 
 
 def test_config_and_versions(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import types
 import warnings
 
@@ -35,12 +34,12 @@ def raising(error):
 
 def test_help_lists_every_command_quickly_and_without_torch():
     code = (
-        "import sys; from textgym.cli.main import main; status = main(['--help']);"
-        "assert 'torch' not in sys.modules; sys.exit(status)"
+        "import sys, time; from textgym.cli.main import main; status = main(['--help']);"
+        "assert 'torch' not in sys.modules; print(time.process_time(), file=sys.stderr);"
+        "sys.exit(status)"
     )
-    start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert time.perf_counter() - start < 3.0  # about 0.2 s on an idle machine
+    assert float(done.stderr) < 0.8  # seconds of CPU, however busy the machine; about 0.2
     for name, command in COMMANDS.items():
         assert f"  {name}" in done.stdout
         assert command.summary in done.stdout

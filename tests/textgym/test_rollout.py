@@ -182,6 +182,18 @@ def test_bad_arguments_are_named():
         rollout(single(), "greedy", 1)
 
 
+def test_other_environments_are_refused():
+    with pytest.raises(ValueError, match="expected a TokenEnv"):
+        rollout(gym.make("CartPole-v1"), None, 1)
+    with pytest.raises(ValueError, match="expected a TokenEnv"):
+        rollout(gym.vector.SyncVectorEnv([single]), None, 1)
+    deferred = vector(reward_timing="deferred")
+    with pytest.raises(ValueError, match="got 'deferred'"):
+        rollout(gym.wrappers.vector.RecordEpisodeStatistics(deferred), None, 1)
+    assert len(rollout(deferred, None, 2, seed=0)) == 2
+    assert deferred.reward_timing == "deferred"
+
+
 def test_an_episode_cut_by_a_wrapper_is_refused():
     env = gym.wrappers.TimeLimit(single(), max_episode_steps=2)
     with pytest.raises(ValueError, match="cut after 2 steps"):

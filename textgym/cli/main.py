@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import io
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -66,6 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 when all went well, 2 after an error of the user's, 130 when interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # some consoles cannot show every character
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):

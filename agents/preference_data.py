@@ -9,9 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from textgym.agents.text_data import spaced
+from textgym.agents.text_data import prompts_of_splits, spaced
 from textgym.dataset_files import Row, column_value, parse_columns, read_rows
-from textgym.dialogues import RenderChat, message_text, render_messages, split_dialogue
+from textgym.dialogues import (
+    RenderChat,
+    message_text,
+    render_dialogue,
+    render_messages,
+    split_dialogue,
+)
 
 COLUMN_NAMES = ("prompt", "chosen", "rejected", "first", "second", "label", "margin")
 
@@ -65,6 +71,7 @@ def load_preferences(
     template: str | None = None,
     render_chat: RenderChat | None = None,
     keep_ties: bool = False,
+    splits: Sequence[str] | None = None,
 ) -> PreferenceSet:
     r"""Read comparisons from a file or from `datasets` (see `dataset_files.read_rows`).
 
@@ -78,20 +85,28 @@ def load_preferences(
             better, `"prompt=topic,first=a1,second=a2,label=label"`; `margin=…` may be added.
             A label is 1 or 2 (0 is a tie), "first", "second" or "tie", or the name of a column.
         template: Text around the prompt, for example `"{prompt}\n\nTL;DR:"`.
-        render_chat: Renders messages; the plain Human/Assistant form where None.
+        render_chat: Renders messages and dialogues; the plain Human/Assistant form where None.
         keep_ties: Keep rows judged equal as pairs with `is_tie`, to be trained as half a win for
             each side.
+        splits: As `load_text_pairs`: only what an environment has in these splits.
 
     Raises:
         ValueError: A missing column (the message lists those there are), an unknown label, labels
-            that are all the same, or no usable comparison.
+            that are all the same, an unknown split, or no usable comparison.
     """
     mapping = parse_columns(columns, COLUMN_NAMES) if columns else {}
     found: list[PreferencePair] = []
     labels: set[int] = set()
     n_ties = n_unusable = 0
-    for number, row in enumerate(read_rows(dataset)):
-        prompt, chosen, rejected, label = _judgement(row, mapping, number, render_chat)
+    judged = [
+        (row, _judgement(row, mapping, number, render_chat))
+        for number, row in enumerate(read_rows(dataset))
+    ]
+    keys = [_environments_prompt(row, j[0], mapping, render_chat) for row, j in judged]
+    kept = prompts_of_splits(keys, splits)
+    for key, (row, (prompt, chosen, rejected, label)) in zip(keys, judged, strict=True):
+        if key not in kept:
+            continue
         if label:
             labels.add(label)
         is_tie = label == 0 or chosen == rejected
@@ -176,7 +191,18 @@ def _judgement(
     other_prompt, bad = split_dialogue(rejected)
     if prompt != other_prompt:  # a few dialogues of HH part earlier: compare from there on
         prompt, good, bad = _common_turns(chosen, rejected)
+    if render_chat is not None:
+        prompt, good, bad = render_dialogue(prompt, render_chat), good.strip(), bad.strip()
     return prompt, good, bad, None
+
+
+def _environments_prompt(
+    row: Row, prompt: str, mapping: Mapping[str, str], render_chat: RenderChat | None
+) -> str:
+    """Return the prompt that an environment reads in this row: the longer where dialogues part."""
+    chosen = row.get("chosen")
+    is_dialogue = not mapping and "prompt" not in row and isinstance(chosen, str)
+    return split_dialogue(str(chosen), render_chat)[0] if is_dialogue else prompt
 
 
 def _labelled(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from textgym.dataset_files import Row, column_value, parse_columns, read_rows
 from textgym.dialogues import RenderChat, message_text, render_messages, split_dialogue
+from textgym.file_prompts import texts_of_split
 from textgym.types import Prompt
 
 
@@ -67,6 +68,7 @@ def load_text_pairs(
     columns: str | None = None,
     template: str | None = None,
     render_chat: RenderChat | None = None,
+    splits: Sequence[str] | None = None,
 ) -> list[TextPair]:
     r"""Read pairs from a file, a folder of `datasets`, or `hf:org/name`.
 
@@ -79,21 +81,40 @@ def load_text_pairs(
         columns: `"prompt=source,response=target"`. A column that holds a list of strings is
             joined with spaces for a prompt; each string of a response's list makes a pair.
         template: Text around the prompt, for example `"{prompt}\n\nTL;DR:"`.
-        render_chat: Renders messages; the plain Human/Assistant form where None.
+        render_chat: Renders messages and dialogues; the plain Human/Assistant form where None.
+        splits: Only rows whose prompt an environment with this `dataset` has in these splits, so
+            that its held-out prompts stay unseen in training; None for all rows.
 
     Raises:
-        ValueError: Unknown columns (the message lists those there are), or no rows.
+        ValueError: Unknown columns (the message lists those there are), no rows, or an unknown
+            split.
     """
     mapping = parse_columns(columns, ("prompt", "response")) if columns else None
+    found = [
+        pair
+        for number, row in enumerate(read_rows(dataset))
+        for pair in _pairs_of(row, mapping, number, render_chat)
+    ]
+    kept = prompts_of_splits([prompt for prompt, _ in found], splits)
     pairs: list[TextPair] = []
-    for number, row in enumerate(read_rows(dataset)):
-        for prompt, response in _pairs_of(row, mapping, number, render_chat):
-            prompt = template.replace("{prompt}", prompt) if template else prompt
-            if response.strip():  # public files hold a few empty replies
-                pairs.append(TextPair(prompt=prompt, response=spaced(prompt, response)))
+    for bare, response in found:
+        prompt = template.replace("{prompt}", bare) if template else bare
+        if bare in kept and response.strip():  # public files hold a few empty replies
+            pairs.append(TextPair(prompt=prompt, response=spaced(prompt, response)))
     if not pairs:
         raise ValueError(f"expected prompts with responses, got none in {str(dataset)!r}")
     return pairs
+
+
+def prompts_of_splits(prompts: Sequence[str], splits: Sequence[str] | None) -> set[str]:
+    """Return the prompts that an environment has in any of `splits`; all of them where None.
+
+    Raises:
+        ValueError: An unknown split.
+    """
+    if splits is None:
+        return set(prompts)
+    return set().union(*(texts_of_split(prompts, split) for split in splits))
 
 
 def spaced(prompt: str, response: str) -> str:
@@ -107,7 +128,7 @@ def _pairs_of(
 ) -> Iterator[tuple[str, str]]:
     mapping = mapping or _recognised(row, number)
     if "dialogue" in mapping:
-        yield split_dialogue(row["chosen"])
+        yield split_dialogue(row["chosen"], render_chat)
         return
     if "messages" in mapping:
         messages = row["messages"]

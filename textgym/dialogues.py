@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 Messages = Sequence[Mapping[str, str]]
@@ -11,10 +12,15 @@ ASSISTANT_MARK = "\n\nAssistant:"
 _HUMAN_ROLES = ("user", "human", "prompter")
 _ASSISTANT_ROLES = ("assistant", "gpt", "chatbot")
 _NAMES = {"user": "Human", "assistant": "Assistant", "system": "System"}
+_TURN = re.compile(r"\n\n(Human|Assistant):")
+_ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
-def split_dialogue(dialogue: str) -> tuple[str, str]:
+def split_dialogue(dialogue: str, render_chat: RenderChat | None = None) -> tuple[str, str]:
     r"""Cut a whole dialogue behind its last "\n\nAssistant:"; the reply keeps its space.
+
+    With `render_chat` the turns before the reply are rendered by it, and the reply loses the space
+    around it.
 
     Raises:
         ValueError: There is no assistant's turn.
@@ -23,7 +29,26 @@ def split_dialogue(dialogue: str) -> tuple[str, str]:
     if cut < 0:
         raise ValueError(f"expected a dialogue with {ASSISTANT_MARK!r}, got {dialogue[:80]!r}")
     cut += len(ASSISTANT_MARK)
-    return dialogue[:cut], dialogue[cut:]
+    prompt, reply = dialogue[:cut], dialogue[cut:]
+    if render_chat is None:
+        return prompt, reply
+    return render_dialogue(prompt, render_chat), reply.strip()
+
+
+def render_dialogue(prompt: str, render_chat: RenderChat) -> str:
+    r"""Render a dialogue that ends in "\n\nAssistant:" by a tokenizer's own chat template."""
+    return render_chat(dialogue_messages(prompt)[:-1])
+
+
+def dialogue_messages(dialogue: str) -> list[dict[str, str]]:
+    """Read a written dialogue as messages; text before the first turn becomes the system's."""
+    opening, *rest = _TURN.split(dialogue)
+    turns = [
+        {"role": _ROLES[name], "content": text.strip()}
+        for name, text in zip(rest[::2], rest[1::2], strict=True)
+    ]
+    system = [{"role": "system", "content": opening.strip()}] if opening.strip() else []
+    return [*system, *turns]
 
 
 def render_messages(messages: Messages, render_chat: RenderChat | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ class FilePrompts(PromptList):
                 `dialogue=COLUMN` cuts a whole dialogue behind its last "\n\nAssistant:";
                 `messages=COLUMN` takes the last message as the reference. None recognises the
                 columns `prompt`, `messages`, and `chosen` (a whole dialogue).
-            render_chat: Renders chat messages; None for the plain Human/Assistant form.
+            render_chat: Renders chat messages and dialogues; None for the plain Human/Assistant
+                form.
 
         Raises:
             FileNotFoundError: No such file.
@@ -58,7 +59,18 @@ class FilePrompts(PromptList):
 
 
 def take_split(prompts: Sequence[Prompt], split: str) -> list[Prompt]:
-    """Return the prompts of one split, numbered from 0.
+    """Return the prompts of one split (see `texts_of_split`), numbered from 0.
+
+    Raises:
+        ValueError: An unknown split.
+    """
+    own = texts_of_split((prompt.text for prompt in prompts), split)
+    kept = [prompt for prompt in prompts if prompt.text in own]
+    return [replace(prompt, prompt_id=index) for index, prompt in enumerate(kept)]
+
+
+def texts_of_split(texts: Iterable[str], split: str) -> set[str]:
+    """Return the texts that belong to one split.
 
     A tenth of the distinct texts, drawn by their hash, is "validation", another tenth "test"; so a
     text is always in the same split, in whatever order the file has them. With fewer than 20
@@ -69,18 +81,16 @@ def take_split(prompts: Sequence[Prompt], split: str) -> list[Prompt]:
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
-    texts = sorted({prompt.text for prompt in prompts}, key=_hash)
-    kept = list(prompts)
-    if len(texts) >= MIN_PROMPTS_TO_SPLIT:
-        held_out = round(len(texts) * HELD_OUT_FRACTION)
-        parts = {
-            "validation": texts[:held_out],
-            "test": texts[held_out : 2 * held_out],
-            "train": texts[2 * held_out :],
-        }
-        own = set(parts[split])
-        kept = [prompt for prompt in prompts if prompt.text in own]
-    return [replace(prompt, prompt_id=index) for index, prompt in enumerate(kept)]
+    ordered = sorted(set(texts), key=_hash)
+    if len(ordered) < MIN_PROMPTS_TO_SPLIT:
+        return set(ordered)
+    held_out = round(len(ordered) * HELD_OUT_FRACTION)
+    parts = {
+        "validation": ordered[:held_out],
+        "test": ordered[held_out : 2 * held_out],
+        "train": ordered[2 * held_out :],
+    }
+    return set(parts[split])
 
 
 def _hash(text: str) -> str:
@@ -106,7 +116,8 @@ def _prompt_of(
 ) -> Prompt:
     rest = {name: value for name, value in row.items() if name not in mapping.values()}
     if "dialogue" in mapping:
-        prompt, reply = split_dialogue(column_value(row, mapping["dialogue"], number))
+        dialogue = column_value(row, mapping["dialogue"], number)
+        prompt, reply = split_dialogue(dialogue, render_chat)
         return prompt_from_columns(number, {**rest, "prompt": prompt, "reference": reply.strip()})
     if "messages" in mapping:
         messages = column_value(row, mapping["messages"], number)

@@ -140,7 +140,7 @@ class _Build:
         if not file.is_file():
             save_json(file, ours)
         theirs = load_json(file)
-        changed = [f"{k}: {theirs.get(k)!r} → {v!r}" for k, v in ours.items() if theirs.get(k) != v]
+        changed = [f"{k}: {theirs[k]!r} → {v!r}" for k, v in ours.items() if theirs.get(k, v) != v]
         if changed:
             raise CheckpointError(
                 f"{str(self.work)!r} holds a build of another recipe ({'; '.join(changed)}); "

@@ -14,6 +14,7 @@ from textgym.agents.comparisons import Comparisons, Sampling, sample_episodes
 from textgym.agents.intervals import mean_interval, paired_difference, ratio_interval
 from textgym.agents.reward_measures import reward_measures
 from textgym.agents.reward_training import score_sequences
+from textgym.agents.sft import end_token
 from textgym.models.loading import load_causal_lm, load_sequence_classifier
 from textgym.models.reward_model import read_score_scale
 from textgym.rewards.base import RewardFn, score_episodes
@@ -81,7 +82,7 @@ def measure_bundle(
 def reference_episode(prompt: Prompt, tokenizer: Tokenizer, sampling: Sampling) -> Episode:
     """The first human reference of a prompt as a finished episode."""
     response = " " + prompt.references[0]
-    ids = (*tokenizer.encode(response), *tokenizer.eos_ids[:1])
+    ids = (*tokenizer.encode(response), *end_token(tokenizer))
     return Episode(
         prompt=prompt,
         prompt_ids=tuple(tokenizer.encode(prompt.text)[-sampling.max_prompt_tokens :]),

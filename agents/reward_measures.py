@@ -76,7 +76,7 @@ def reward_measures(pairs: Sequence[PreferencePair], differences: np.ndarray) ->
     longer = np.array([len(pair.chosen) - len(pair.rejected) for pair in pairs], dtype=np.float64)
     gold = np.array([_or_nan(pair.gold_margin) for pair in pairs])
     known = ~np.isnan(gold) & (gold != 0)
-    probability = 1 / (1 + np.exp(-raw))
+    probability = (1 + np.tanh(raw / 2)) / 2  # the sigmoid, without overflow
     return RewardMeasures(
         accuracy=_accuracy(raw),
         longer_accuracy=_accuracy(longer),

@@ -18,7 +18,7 @@ from textgym.agents.checkpoint import save_folder, save_json
 from textgym.agents.preference_data import PreferencePair, split_by_prompt
 from textgym.agents.response_sampling import sample_responses
 from textgym.agents.reward_measures import RewardMeasures, reward_measures
-from textgym.agents.sft import save_language_model
+from textgym.agents.sft import end_token, save_language_model
 from textgym.agents.supervised import LoopConfig, Progress, train
 from textgym.agents.token_batches import right_padded, sorted_batches
 from textgym.models.loading import load_causal_lm, resolve_device
@@ -318,7 +318,7 @@ def _encoder(
         return tuple(tokenizer.encode(pair.prompt)[-config.max_prompt_tokens :])
 
     def response_ids(text: str, known: TokenIds) -> TokenIds:
-        ids = known or (*tokenizer.encode(text), *tokenizer.eos_ids[:1])
+        ids = known or (*tokenizer.encode(text), *end_token(tokenizer))
         return tuple(ids[: config.max_response_tokens])
 
     def encode(pair: PreferencePair) -> tuple[TokenIds, TokenIds]:

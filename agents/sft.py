@@ -181,9 +181,15 @@ class LanguageModelling:
 def encode_pair(pair: TextPair, tokenizer: Tokenizer, config: SFTConfig) -> EncodedPair:
     """Encode prompt and response apart, as the environment does, and cut what is too long."""
     prompt = tokenizer.encode(pair.prompt)[-config.max_prompt_tokens :]
-    response = [*tokenizer.encode(pair.response), *tokenizer.eos_ids[:1]]
+    response = [*tokenizer.encode(pair.response), *end_token(tokenizer)]
     ids = (*prompt, *response[: config.max_response_tokens])
     return EncodedPair(ids=ids, prompt_length=len(prompt))
+
+
+def end_token(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The token that is put behind a response: the tokenizer's own among several; maybe none."""
+    own = None if tokenizer.hf is None else tokenizer.hf.eos_token_id
+    return tokenizer.eos_ids[:1] if own is None else (int(own),)
 
 
 def token_losses(

@@ -177,7 +177,10 @@ class _Run:
     def go(self, label: str, progress: bool) -> Progress:
         self._start_clock()
         saved_at = self.state.seconds
-        bar = tqdm(total=self.total, initial=self.state.step, desc=label, disable=not progress)
+        done = self.state.step
+        bar = tqdm(
+            total=self.total, initial=done, desc=label, disable=not progress, mininterval=1.0
+        )
         with bar:
             for batch in self._batches():
                 self._step(batch)
@@ -277,7 +280,7 @@ class _Run:
         open_folder(folder)
         state = load_json(folder / "state.json")
         theirs, ours = state.pop("run"), self._identity()
-        changed = [f"{k}: {theirs.get(k)!r} → {v!r}" for k, v in ours.items() if theirs.get(k) != v]
+        changed = [f"{k}: {theirs[k]!r} → {v!r}" for k, v in ours.items() if theirs.get(k, v) != v]
         if changed:
             raise CheckpointError(
                 f"{str(folder)!r} holds a run with other settings ({'; '.join(changed)}); "

@@ -39,7 +39,8 @@ class FallibleTeacher:
         """
         if not gold_std > 0:
             raise ValueError(f"gold_std must be above 0, got {gold_std!r}")
-        rational = 1 / (1 + np.exp(-np.asarray(gap) / (self.temperature * gold_std)))
+        logits = np.asarray(gap, dtype=np.float64) / (self.temperature * gold_std)
+        rational = (1 + np.tanh(logits / 2)) / 2  # the sigmoid, without overflow
         return (1 - self.mistake_rate) * rational + self.mistake_rate / 2
 
     def prefers_first(

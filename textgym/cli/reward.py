@@ -21,7 +21,7 @@ from textgym.agents.preference_data import load_preferences
 from textgym.agents.reward_measures import RewardMeasures
 from textgym.agents.reward_training import RewardTrainingConfig, train_reward_model
 from textgym.cli.flags import add_config_flags, config_from
-from textgym.cli.sft import with_newlines
+from textgym.cli.sft import chat_renderer, with_newlines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train one reward model and print what was measured."""
     config = config_from(args, RewardTrainingConfig)
-    template = with_newlines(args.template)
-    found = load_preferences(
-        args.data, columns=args.columns, template=template, keep_ties=args.keep_ties
-    )
+    reading = {
+        "columns": args.columns,
+        "template": with_newlines(args.template),
+        "render_chat": chat_renderer(config.tokenizer or config.model),
+    }
+    found = load_preferences(args.data, **reading, keep_ties=args.keep_ties)
     held_out = None
     if args.held_out:
-        held_out = load_preferences(args.held_out, columns=args.columns, template=template).pairs
+        held_out = load_preferences(args.held_out, **reading).pairs
     result = train_reward_model(config, found.pairs, held_out, output=args.output, progress=True)
     print(f"{'comparisons':28} {result.n_train} trained on, {result.n_held_out} held out")
     print(f"{'left out':28} {found.n_ties} ties, {found.n_unusable} with an empty response")

@@ -17,9 +17,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from textgym.agents.sft import SFTConfig, train_sft
+from textgym.agents.fresh_models import is_scratch
+from textgym.agents.sft import TRAIN_TOKENIZER, SFTConfig, train_sft
 from textgym.agents.text_data import load_text_pairs
 from textgym.cli.flags import add_config_flags, config_from
+from textgym.dialogues import RenderChat
+from textgym.tokenizer import load_tokenizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,11 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train one model and print what was measured."""
     config = config_from(args, SFTConfig)
-    template = with_newlines(args.template)
-    pairs = load_text_pairs(args.data, columns=args.columns, template=template)
+    reading = {
+        "columns": args.columns,
+        "template": with_newlines(args.template),
+        "render_chat": chat_renderer(config.tokenizer or config.model),
+    }
+    pairs = load_text_pairs(args.data, **reading)
     held_out = None
     if args.held_out:
-        held_out = load_text_pairs(args.held_out, columns=args.columns, template=template)
+        held_out = load_text_pairs(args.held_out, **reading)
     result = train_sft(config, pairs, held_out, output=args.output, progress=True)
     print(f"{'parameters':24} {result.n_parameters:,}")
     print(f"{'pairs':24} {result.n_train} trained on, {result.n_held_out} held out")
@@ -48,6 +55,15 @@ def run(args: argparse.Namespace) -> int:
     print(f"{'perplexity':24} {result.perplexity}")
     print(f"model: {result.folder}")
     return 0
+
+
+def chat_renderer(tokenizer: str) -> RenderChat | None:
+    """The tokenizer's own chat template; None (the plain Human/Assistant form) without one."""
+    if is_scratch(tokenizer) or tokenizer.startswith(TRAIN_TOKENIZER):
+        return None
+    loaded = load_tokenizer(tokenizer)
+    has_template = loaded.hf is not None and bool(loaded.hf.chat_template)
+    return loaded.render_chat if has_template else None
 
 
 def with_newlines(template: str | None) -> str | None:

@@ -19,6 +19,7 @@ class EnvRow:
         family: "RLHF" for tasks, "Probe" for tiny ones with a known answer.
         summary: One line.
         kwargs: Strings, numbers and None.
+        needs: Arguments without a default: the environment cannot be made without them.
     """
 
     id: str
@@ -27,6 +28,7 @@ class EnvRow:
     family: str
     summary: str
     kwargs: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 ENVIRONMENTS: tuple[EnvRow, ...] = (
@@ -36,6 +38,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         vector_entry_point="textgym.envs_registry.summarize:SummarizeVectorEnv",
         family="RLHF",
         summary="TL;DR of procedural posts: a learned reward model beside the gold utility",
+    ),
+    EnvRow(
+        id="RLHF-Helpful-v0",
+        entry_point="textgym.envs_registry.helpful:HelpfulEnv",
+        vector_entry_point="textgym.envs_registry.helpful:HelpfulVectorEnv",
+        family="RLHF",
+        summary="Replies in real dialogues: needs dataset, reference_model and reward_model",
+        needs=("dataset", "reference_model", "reward_model"),
     ),
     EnvRow(
         id="Probe-ExactKL-v0",

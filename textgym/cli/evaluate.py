@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     load_quietly()
     env_id, kwargs = _environment(args)
     config = config_from(args, EvaluationConfig)
-    env = make_evaluation_env(env_id, config, **{**kwargs, "device": args.device})
+    env = make_evaluation_env(env_id, config, **{"device": args.device, **kwargs})
     core: Any = env.unwrapped
     judge = judge_named(args.judge, core.task)
     policy = policy_from(

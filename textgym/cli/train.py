@@ -101,7 +101,7 @@ def _new_agent(config: Config, settings: TrainConfig) -> Any:
         config["env_id"],
         preset=config["preset"],
         n_envs=settings.n_envs,
-        env_kwargs={**config["env_kwargs"], "device": settings.device},
+        env_kwargs={"device": settings.device, **config["env_kwargs"]},
         policy_kwargs=config["policy_kwargs"],
         seed=settings.seed,
         device=settings.device,
@@ -110,7 +110,7 @@ def _new_agent(config: Config, settings: TrainConfig) -> Any:
 
 
 def _old_agent(config: Config, settings: TrainConfig, folder: RunFolder) -> Any:
-    kwargs = {**effective_env_kwargs(config), "device": settings.device}
+    kwargs = {"device": settings.device, **effective_env_kwargs(config)}
     env = gym.make_vec(config["env_id"], num_envs=settings.n_envs, **kwargs)
     algorithm = ALGORITHMS[config["algo"]]
     return algorithm.load(folder.newest_agent(), env=env, device=settings.device)
@@ -193,7 +193,7 @@ def _learn(
 
 def _compare(agent: Any, config: Config, settings: TrainConfig) -> BeforeAfter:
     evaluation = EvaluationConfig(n_prompts=settings.eval_prompts, seed=settings.seed)
-    kwargs = {**effective_env_kwargs(config), "device": settings.device}
+    kwargs = {"device": settings.device, **effective_env_kwargs(config)}
     env = make_evaluation_env(config["env_id"], evaluation, **kwargs)
     core: Any = env.unwrapped
     judge = judge_named(None, core.task)

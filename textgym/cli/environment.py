@@ -11,10 +11,12 @@ import gymnasium as gym
 import transformers.utils.logging
 from gymnasium.envs.registration import load_env_creator
 
-from textgym.cli.flags import nearest, parse_assignments
+from textgym.cli.flags import nearest, parse_assignments, with_newlines
 from textgym.config import TextEnvConfig
 from textgym.env_parts import EnvParts
 from textgym.envs_registry.specs import ENVIRONMENTS
+
+_TEXTS = ("prompt_template", "stop")  # a shell passes their line ends as two characters
 
 
 def add_env_arguments(
@@ -51,6 +53,7 @@ def env_kwargs(env_id: str, assignments: list[str]) -> dict[str, Any]:
     """
     env_class, config_class = _classes_of(env_id)
     given = parse_assignments(assignments, typing.get_type_hints(config_class))
+    given.update({name: with_newlines(given[name]) for name in _TEXTS if name in given})
     if env_class is not None:
         config_class.from_kwargs(**{**env_class.default_kwargs, **gym.spec(env_id).kwargs, **given})
     return given

@@ -186,6 +186,11 @@ def parse_assignments(items: Sequence[str], hints: Mapping[str, Any]) -> dict[st
     return values
 
 
+def with_newlines(template: str | None) -> str | None:
+    r"""Read "\n" and "\t" as a shell passes them; None stays None."""
+    return template and template.replace("\\n", "\n").replace("\\t", "\t")
+
+
 def reader(hint: Any) -> Callable[[str], Any]:
     """Return a function from text to a value of the annotated type; "none" where None is allowed.
 

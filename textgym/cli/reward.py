@@ -20,14 +20,14 @@ from pathlib import Path
 from textgym.agents.preference_data import load_preferences
 from textgym.agents.reward_measures import RewardMeasures
 from textgym.agents.reward_training import RewardTrainingConfig, train_reward_model
-from textgym.cli.flags import add_config_flags, config_from
-from textgym.cli.sft import chat_renderer, with_newlines
+from textgym.cli.flags import add_config_flags, config_from, with_newlines
+from textgym.cli.sft import HELD_OUT_HELP, HELD_OUT_SPLITS, SPLITS, chat_renderer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `textgym reward`."""
     parser.add_argument("data", help="file, folder of `datasets`, or hf:org/name[:split]")
-    parser.add_argument("--held-out", help="data to evaluate on [default: split off by prompt]")
+    parser.add_argument("--held-out", help=HELD_OUT_HELP)
     parser.add_argument("--columns", help='for example "prompt=question,chosen=good,rejected=bad"')
     parser.add_argument("--template", help=r'text around the prompt: "{prompt}\n\nTL;DR:"')
     parser.add_argument("--keep-ties", action="store_true", help="train on ties as half a win")
@@ -43,9 +43,14 @@ def run(args: argparse.Namespace) -> int:
         "template": with_newlines(args.template),
         "render_chat": chat_renderer(config.tokenizer or config.model),
     }
-    found = load_preferences(args.data, **reading, keep_ties=args.keep_ties)
+    is_split = args.held_out == SPLITS
+    found = load_preferences(
+        args.data, **reading, keep_ties=args.keep_ties, splits=["train"] if is_split else None
+    )
     held_out = None
-    if args.held_out:
+    if is_split:
+        held_out = load_preferences(args.data, **reading, splits=HELD_OUT_SPLITS).pairs
+    elif args.held_out:
         held_out = load_preferences(args.held_out, **reading).pairs
     result = train_reward_model(config, found.pairs, held_out, output=args.output, progress=True)
     print(f"{'comparisons':28} {result.n_train} trained on, {result.n_held_out} held out")

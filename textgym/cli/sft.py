@@ -20,15 +20,22 @@ from pathlib import Path
 from textgym.agents.fresh_models import is_scratch
 from textgym.agents.sft import TRAIN_TOKENIZER, SFTConfig, train_sft
 from textgym.agents.text_data import load_text_pairs
-from textgym.cli.flags import add_config_flags, config_from
+from textgym.cli.flags import add_config_flags, config_from, with_newlines
 from textgym.dialogues import RenderChat
 from textgym.tokenizer import load_tokenizer
+
+SPLITS = "splits"
+HELD_OUT_SPLITS = ("validation", "test")
+HELD_OUT_HELP = (
+    "data to evaluate on; `splits`: the prompts that an environment with this data set keeps for "
+    "its validation and test splits [default: split off by prompt]"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `textgym sft`."""
     parser.add_argument("data", help="file, folder of `datasets`, or hf:org/name[:split]")
-    parser.add_argument("--held-out", help="data to evaluate on [default: split off by prompt]")
+    parser.add_argument("--held-out", help=HELD_OUT_HELP)
     parser.add_argument("--columns", help='for example "prompt=source,response=target"')
     parser.add_argument("--template", help=r'text around the prompt: "{prompt}\n\nTL;DR:"')
     parser.add_argument("--output", type=Path, default=Path("runs/sft"), help="[runs/sft]")
@@ -43,10 +50,12 @@ def run(args: argparse.Namespace) -> int:
         "template": with_newlines(args.template),
         "render_chat": chat_renderer(config.tokenizer or config.model),
     }
-    pairs = load_text_pairs(args.data, **reading)
-    held_out = None
-    if args.held_out:
-        held_out = load_text_pairs(args.held_out, **reading)
+    if args.held_out == SPLITS:
+        pairs = load_text_pairs(args.data, **reading, splits=["train"])
+        held_out = load_text_pairs(args.data, **reading, splits=HELD_OUT_SPLITS)
+    else:
+        pairs = load_text_pairs(args.data, **reading)
+        held_out = load_text_pairs(args.held_out, **reading) if args.held_out else None
     result = train_sft(config, pairs, held_out, output=args.output, progress=True)
     print(f"{'parameters':24} {result.n_parameters:,}")
     print(f"{'pairs':24} {result.n_train} trained on, {result.n_held_out} held out")
@@ -64,8 +73,3 @@ def chat_renderer(tokenizer: str) -> RenderChat | None:
     loaded = load_tokenizer(tokenizer)
     has_template = loaded.hf is not None and bool(loaded.hf.chat_template)
     return loaded.render_chat if has_template else None
-
-
-def with_newlines(template: str | None) -> str | None:
-    r"""Read "\n" and "\t" as a shell passes them; None stays None."""
-    return template and template.replace("\\n", "\n").replace("\\t", "\t")

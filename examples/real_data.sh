@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# The whole road on public human data: supervised fine-tuning, a reward model, PPO, evaluation.
+# docs/real-data.md explains each step and gives the figures. A step whose result is there already
+# is skipped, so an interrupted run goes on. Each step says how many minutes it took.
+#
+#   bash examples/real_data.sh            all roads: scratch, gpt2, qwen2, papers
+#   bash examples/real_data.sh gpt2       one of them
+set -euo pipefail
+cd "$(dirname "$0")/.."
+HH=../shared/data/hh_rlhf_helpful_base.train.jsonl.gz
+PAPERS=../shared/data/scitldr_a.train.jsonl.gz
+RUNS=runs/real-data
+
+step() { # step RESULT COMMAND...; RESULT may be a pattern
+  local result=$1 start=$SECONDS tenths
+  shift
+  if compgen -G "$result" >/dev/null; then
+    printf '== there already: %s\n' "$result"
+    return
+  fi
+  printf '\n== %s\n' "$*"
+  "$@"
+  tenths=$(((SECONDS - start + 3) / 6))
+  printf '== %s: %d.%d minutes\n' "$result" $((tenths / 10)) $((tenths % 10)) | tee -a $RUNS/minutes.txt
+}
+
+scratch() {
+  step $RUNS/scratch/sft/results.json textgym sft $HH --held-out splits \
+    --model "scratch:llama,layers=4,width=160,heads=5" --tokenizer train:2000 --loss-on all \
+    --max-prompt-tokens 192 --max-response-tokens 128 --epochs 5 --output $RUNS/scratch/sft
+  step $RUNS/scratch/reward/results.json textgym reward $HH --held-out splits \
+    --model $RUNS/scratch/sft/model --reference-model $RUNS/scratch/sft/model \
+    --max-prompt-tokens 192 --max-response-tokens 128 --n-normalisation 256 --epochs 2 \
+    --output $RUNS/scratch/reward
+  step "$RUNS/scratch/ppo/*/result.json" textgym train RLHF-Helpful-v0 --env-kwarg dataset=$HH \
+    --env-kwarg reference_model=$RUNS/scratch/sft/model \
+    --env-kwarg reward_model=$RUNS/scratch/reward/model \
+    --steps 100000 --n-steps 96 --learning-rate 2e-4 --eval-prompts 0 --output $RUNS/scratch/ppo
+  step $RUNS/scratch/evaluation.json textgym evaluate $RUNS/scratch/ppo/* --samples 3 \
+    --judge metric:rouge --json $RUNS/scratch/evaluation.json
+}
+
+random_weights() { # a shorter road from a folder of random weights: gpt2 or qwen2
+  local kind=$1
+  step $RUNS/$kind/fresh/config.json python examples/random_weights.py $kind $HH \
+    --output $RUNS/$kind/fresh
+  step $RUNS/$kind/sft/results.json textgym sft $HH --held-out splits --model $RUNS/$kind/fresh \
+    --loss-on all --max-prompt-tokens 128 --max-response-tokens 64 --epochs 2 --output $RUNS/$kind/sft
+  step $RUNS/$kind/reward/results.json textgym reward $HH --held-out splits \
+    --model $RUNS/$kind/sft/model --reference-model $RUNS/$kind/sft/model \
+    --max-prompt-tokens 128 --max-response-tokens 64 --n-normalisation 128 --epochs 1 \
+    --output $RUNS/$kind/reward
+  step "$RUNS/$kind/ppo/*/result.json" textgym train RLHF-Helpful-v0 --env-kwarg dataset=$HH \
+    --env-kwarg reference_model=$RUNS/$kind/sft/model \
+    --env-kwarg reward_model=$RUNS/$kind/reward/model \
+    --env-kwarg max_prompt_tokens=128 --env-kwarg max_new_tokens=48 \
+    --steps 30000 --n-steps 64 --learning-rate 2e-4 --eval-prompts 0 --output $RUNS/$kind/ppo
+  step $RUNS/$kind/evaluation.json textgym evaluate $RUNS/$kind/ppo/* --samples 3 \
+    --judge metric:rouge --json $RUNS/$kind/evaluation.json
+}
+
+papers() {
+  step "$RUNS/papers/ppo/*/result.json" textgym train RLHF-Summarize-v0 --env-kwarg dataset=$PAPERS \
+    --env-kwarg dataset_columns=prompt=source,reference=target \
+    --env-kwarg "prompt_template={prompt}\n\nTL;DR:" --env-kwarg reward=rouge \
+    --env-kwarg max_prompt_tokens=192 --steps 60000 --kl-coef 0.005 --eval-prompts 0 \
+    --output $RUNS/papers/ppo
+  step $RUNS/papers/evaluation.json textgym evaluate $RUNS/papers/ppo/* --samples 3 \
+    --judge metric:rouge --json $RUNS/papers/evaluation.json
+}
+
+mkdir -p $RUNS
+for road in "${@:-scratch gpt2 qwen2 papers}"; do
+  for name in $road; do
+    case $name in
+      gpt2 | qwen2) random_weights "$name" ;;
+      scratch | papers) "$name" ;;
+      *) printf 'unknown road %s; expected scratch, gpt2, qwen2 or papers\n' "$name" >&2 && exit 2 ;;
+    esac
+  done
+done

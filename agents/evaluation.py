@@ -15,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from rouge_score.rouge_scorer import RougeScorer
+
 from textgym.agents.intervals import (
     Estimate,
     bootstrap_interval,
@@ -22,7 +23,6 @@ from textgym.agents.intervals import (
     wilson_interval,
 )
 from textgym.agents.judges import Judge
-
 from textgym.episode_list import EpisodeList
 from textgym.rollout import rollout
 from textgym.types import Episode

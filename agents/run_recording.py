@@ -11,9 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
+from tqdm.auto import tqdm
+
 from textgym.agents.run_folder import RunFolder
 from textgym.agents.sequence_rollouts import SequenceRollouts
-from tqdm.auto import tqdm
 
 SHOWN = {"score": "rollout/score", "gold": "rollout/gold_score", "KL": "rollout/kl"}
 

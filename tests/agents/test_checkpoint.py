@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from textgym.agents import checkpoint
 from textgym.agents.checkpoint import (
     CheckpointError,

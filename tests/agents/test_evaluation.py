@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+
+import textgym  # noqa: F401  (registers the environments)
 from textgym.agents.evaluation import (
     EvaluationConfig,
     episode_metrics,
@@ -19,8 +21,6 @@ from textgym.agents.evaluation import (
 )
 from textgym.agents.judges import GoldJudge, RewardJudge
 from textgym.agents.policies import TransformerPolicy
-
-import textgym  # noqa: F401  (registers the environments)
 from textgym.rollout import rollout
 from textgym.types import Episode, Prompt
 

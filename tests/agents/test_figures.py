@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib.image import imread
+
 from textgym.agents.figures import draw_figures, read_progress
 
 PROGRESS = """time/total_timesteps,rollout/score,rollout/kl,rollout/response_tokens

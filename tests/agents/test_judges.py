@@ -6,9 +6,9 @@ import warnings
 from dataclasses import replace
 
 import pytest
+
 from textgym.agents.judges import GoldJudge, judge_named, reward_judge
 from textgym.envs_registry.exact_kl import ExactKLVectorEnv
-
 from textgym.tokenizer import load_tokenizer
 from textgym.types import Episode, Prompt
 

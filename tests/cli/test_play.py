@@ -8,12 +8,12 @@ import re
 
 import gymnasium as gym
 import pytest
-from textgym.envs_registry.exact_kl import ExactKLTables
-from textgym.envs_registry.specs import ENVIRONMENTS
 
 import textgym  # noqa: F401  (registers the environments)
 from textgym.cli.main import main
 from textgym.cli.play import play_response
+from textgym.envs_registry.exact_kl import ExactKLTables
+from textgym.envs_registry.specs import ENVIRONMENTS
 
 PROBE = "Probe-ExactKL-v0"
 A, B, EOS = 1, 2, 5

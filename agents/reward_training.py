@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,13 +119,14 @@ def train_reward_model(
     Raises:
         ValueError: No comparisons, a model that cannot be loaded, or one without a tokenizer.
     """
-    if not pairs:
-        raise ValueError("expected at least one comparison, got 0")
+    if not pairs or (held_out is not None and not held_out):
+        raise ValueError("expected at least one comparison on each side, got 0")
     output = Path(output)
     if held_out is None:
         pairs, held_out = split_by_prompt(pairs, config.held_out_fraction, config.seed)
     tokenizer = load_tokenizer(config.tokenizer or config.model)
-    model = classifier_from(config.model, seed=config.seed).to(resolve_device(config.device))
+    model = classifier_from(config.model, seed=config.seed)
+    model.to(resolve_device(config.device))
     encode = _encoder(tokenizer, config)
     objective = BradleyTerry(model, pairs, encode, config.centring)
     judge = BradleyTerry(model, held_out, encode)
@@ -223,7 +225,7 @@ def bradley_terry_losses(chosen: Tensor, rejected: Tensor, is_tie: Tensor) -> Te
     return torch.where(is_tie, (won + lost) / 2, won)
 
 
-def raw_scores(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> Tensor:
+def raw_scores(model: Any, sequences: Sequence[TokenIds]) -> Tensor:
     """One-label head read at each sequence's last token, (R,) float32, before gain and bias."""
     ids, lengths = right_padded(sequences)
     hidden = model.base_model(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
@@ -256,7 +258,7 @@ def normalisation(scores: np.ndarray) -> tuple[float, float]:
     return 1 / spread, -float(np.mean(scores, dtype=np.float64)) / spread
 
 
-def classifier_from(path: str, *, seed: int) -> PreTrainedModel:
+def classifier_from(path: str, *, seed: int) -> Any:
     """Load a causal LM as a one-label classifier: no dropout, head drawn from N(0, 1/(d + 1)).
 
     Raises:
@@ -294,7 +296,7 @@ def without_dropout(model: PreTrainedModel) -> None:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         elif isinstance(vars(module).get("attention_dropout"), float):
-            module.attention_dropout = 0.0
+            setattr(module, "attention_dropout", 0.0)  # noqa: B010  (a plain number, no module)
     for name, value in model.config.to_dict().items():
         if isinstance(value, float) and (name.endswith("dropout") or name.endswith("pdrop")):
             setattr(model.config, name, 0.0)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,8 +122,8 @@ def train_sft(
         ValueError: No pairs, a model without a tokenizer or with too small a vocabulary, or
             sequences longer than the model has positions.
     """
-    if not pairs:
-        raise ValueError("expected at least one pair of prompt and response, got 0")
+    if not pairs or (held_out is not None and not held_out):
+        raise ValueError("expected at least one pair of prompt and response on each side, got 0")
     output = Path(output)
     if held_out is None:
         pairs, held_out = _split(pairs, config)
@@ -136,10 +137,9 @@ def train_sft(
         losses, counts = held_out_losses(model, held, config.batch_tokens)
         return {"held_out_loss": float(losses.sum() / counts.sum())}
 
-    objective = LanguageModelling(model, kept, config.loss_on)
     state = train(
         model,
-        objective,
+        LanguageModelling(model, kept, config.loss_on),
         config,
         folder=output / "training",
         evaluate=evaluate,
@@ -147,16 +147,7 @@ def train_sft(
         progress=progress,
     )
     save_folder(output / "model", lambda folder: save_language_model(model, tokenizer, folder))
-    loss = ratio_interval(*held_out_losses(model, held, config.batch_tokens))
-    result = SFTResult(
-        folder=output / "model",
-        held_out_loss=loss,
-        perplexity=_exponential(loss),
-        n_train=len(kept),
-        n_held_out=len(held),
-        n_parameters=sum(p.numel() for p in model.parameters()),
-        progress=state,
-    )
+    result = _result(model, len(kept), held, config, state, output / "model")
     plain = {**asdict(result), "folder": result.folder.name, "config": asdict(config)}
     save_json(output / "results.json", plain)
     return result
@@ -240,9 +231,11 @@ def save_language_model(
         folder: An existing folder.
         dtype: Of the weights on disk; the model's own where None.
     """
+    stored: Any = model
     if dtype is not None and dtype != model.dtype:
-        model = copy.deepcopy(model).to(dtype)
-    model.save_pretrained(folder)
+        stored = copy.deepcopy(model)
+        stored.to(dtype)
+    stored.save_pretrained(folder)
     tokenizer.save(folder)
     if model.can_generate():
         pad = None if tokenizer.hf is None else tokenizer.hf.pad_token_id
@@ -276,7 +269,7 @@ def _model(config: SFTConfig, tokenizer: Tokenizer) -> PreTrainedModel:
     if not is_scratch(config.model):
         return copy_causal_lm(config.model, device=device, dtype="float32")
     pad = None if tokenizer.hf is None else tokenizer.hf.pad_token_id
-    model = fresh_causal_lm(
+    model: Any = fresh_causal_lm(
         config.model,
         vocab_size=tokenizer.vocab_size,
         eos_ids=tokenizer.eos_ids,
@@ -297,6 +290,26 @@ def _check_model(model: PreTrainedModel, tokenizer: Tokenizer, longest: int) -> 
             f"the longest sequence has {longest} tokens, the model {positions} positions; expected "
             "a smaller max_prompt_tokens + max_response_tokens"
         )
+
+
+def _result(
+    model: PreTrainedModel,
+    n_train: int,
+    held: Sequence[EncodedPair],
+    config: SFTConfig,
+    state: Progress,
+    folder: Path,
+) -> SFTResult:
+    loss = ratio_interval(*held_out_losses(model, held, config.batch_tokens))
+    return SFTResult(
+        folder=folder,
+        held_out_loss=loss,
+        perplexity=_exponential(loss),
+        n_train=n_train,
+        n_held_out=len(held),
+        n_parameters=sum(p.numel() for p in model.parameters()),
+        progress=state,
+    )
 
 
 def _exponential(estimate: Estimate) -> Estimate:

@@ -163,8 +163,10 @@ def test_resumed_equals_uninterrupted(tmp_path, tiny_model_folder):
 
 
 def test_errors_name_the_value(tmp_path, tiny_model_folder):
-    with pytest.raises(ValueError, match="at least one comparison, got 0"):
+    with pytest.raises(ValueError, match="at least one comparison on each side, got 0"):
         train_reward_model(settings(tiny_model_folder), [], output=tmp_path)
+    with pytest.raises(ValueError, match="at least one comparison on each side, got 0"):
+        train_reward_model(settings(tiny_model_folder), nice_pairs(), [], output=tmp_path)
     with pytest.raises(ValueError, match="no such folder"):
         classifier_from(str(tmp_path / "nothing here"), seed=0)
     with pytest.raises(ValueError, match="n_normalisation must be at least 2, got 1"):

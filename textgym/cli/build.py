@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 from textgym.agents.bundle import CARD, build_bundle
 from textgym.agents.bundle_recipe import BundleRecipe
 from textgym.cli.flags import add_config_flags, config_from, nearest
-from textgym.envs_registry import summarize_recipe
 from textgym.envs_registry.summarize_posts.gold import SummarizeGold
 from textgym.envs_registry.summarize_posts.posts import SummarizePosts
+from textgym.envs_registry.summarize_recipe import ENV_ID, QUICK, RECIPE
 from textgym.prompts import PromptSource
 from textgym.rewards.base import RewardFn
 
@@ -46,9 +46,7 @@ class Bundled(NamedTuple):
 
 
 BUNDLES = {
-    summarize_recipe.ENV_ID: Bundled(
-        summarize_recipe.RECIPE, summarize_recipe.QUICK, SummarizePosts, SummarizeGold
-    )
+    ENV_ID: Bundled(RECIPE, QUICK, SummarizePosts, SummarizeGold),
 }
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from textgym.agents.fresh_models import is_scratch
 from textgym.agents.sft import TRAIN_TOKENIZER, SFTConfig, train_sft
-from textgym.agents.text_data import load_text_pairs
+from textgym.agents.text_data import TextPair, load_text_pairs
 from textgym.cli.flags import add_config_flags, config_from, with_newlines
 from textgym.dialogues import RenderChat
 from textgym.tokenizer import load_tokenizer
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         "template": with_newlines(args.template),
         "render_chat": chat_renderer(config.tokenizer or config.model),
     }
+    held_out: list[TextPair] | None
     if args.held_out == SPLITS:
         pairs = load_text_pairs(args.data, **reading, splits=["train"])
         held_out = load_text_pairs(args.data, **reading, splits=HELD_OUT_SPLITS)

@@ -97,6 +97,18 @@ class LanguageModelPolicy(ActorCriticPolicy):
         )
 
     def _build(self, lr_schedule: Schedule) -> None:
+        # Layers draw weights from the global generator when they are made, to be overwritten here.
+        with th.random.fork_rng(devices=[]):
+            self._build_networks()
+        self.generator = th.Generator().manual_seed(self.seed)
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        self.optimizer = self.optimizer_class(
+            parameters,
+            lr=lr_schedule(1),  # type: ignore[call-arg]
+            **self.optimizer_kwargs,
+        )
+
+    def _build_networks(self) -> None:
         self.language_model = build_language_model(
             self.model,
             vocab_size=self.vocab_size,
@@ -113,18 +125,11 @@ class LanguageModelPolicy(ActorCriticPolicy):
             self.value_model, weight, bias = build_value_model(self.language_model, self.value_init)
             self._value_trunk = (trunk_and_head(self.value_model)[0],)
         self.value_head = nn.Linear(output_width(self.value_model or self.language_model), 1)
-        with th.no_grad():
-            self.value_head.weight.zero_() if weight is None else self.value_head.weight.copy_(
-                weight
-            )
-            self.value_head.bias.fill_(bias)
-        self.generator = th.Generator().manual_seed(self.seed)
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        self.optimizer = self.optimizer_class(
-            parameters,
-            lr=lr_schedule(1),  # type: ignore[call-arg]
-            **self.optimizer_kwargs,
-        )
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.constant_(self.value_head.bias, bias)
+        if weight is not None:
+            with th.no_grad():
+                self.value_head.weight.copy_(weight)
 
     @property
     def temperature(self) -> float:

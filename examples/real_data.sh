@@ -27,11 +27,12 @@ step() { # step RESULT COMMAND...; RESULT may be a pattern
 scratch() {
   step $RUNS/scratch/sft/results.json textgym sft $HH --held-out splits \
     --model "scratch:llama,layers=4,width=160,heads=5" --tokenizer train:2000 --loss-on all \
-    --max-prompt-tokens 192 --max-response-tokens 128 --epochs 5 --output $RUNS/scratch/sft
+    --max-prompt-tokens 192 --max-response-tokens 128 --batch-tokens 2048 --learning-rate 2e-3 \
+    --epochs 5 --output $RUNS/scratch/sft
   step $RUNS/scratch/reward/results.json textgym reward $HH --held-out splits \
     --model $RUNS/scratch/sft/model --reference-model $RUNS/scratch/sft/model \
-    --max-prompt-tokens 192 --max-response-tokens 128 --n-normalisation 256 --epochs 2 \
-    --output $RUNS/scratch/reward
+    --max-prompt-tokens 192 --max-response-tokens 128 --batch-tokens 4096 --epochs 2 \
+    --n-normalisation 256 --output $RUNS/scratch/reward
   step "$RUNS/scratch/ppo/*/result.json" textgym train RLHF-Helpful-v0 --env-kwarg dataset=$HH \
     --env-kwarg reference_model=$RUNS/scratch/sft/model \
     --env-kwarg reward_model=$RUNS/scratch/reward/model \
@@ -45,11 +46,12 @@ random_weights() { # a shorter road from a folder of random weights: gpt2 or qwe
   step $RUNS/$kind/fresh/config.json python examples/random_weights.py $kind $HH \
     --output $RUNS/$kind/fresh
   step $RUNS/$kind/sft/results.json textgym sft $HH --held-out splits --model $RUNS/$kind/fresh \
-    --loss-on all --max-prompt-tokens 128 --max-response-tokens 64 --epochs 2 --output $RUNS/$kind/sft
+    --loss-on all --max-prompt-tokens 128 --max-response-tokens 64 --batch-tokens 2048 --epochs 2 \
+    --output $RUNS/$kind/sft
   step $RUNS/$kind/reward/results.json textgym reward $HH --held-out splits \
     --model $RUNS/$kind/sft/model --reference-model $RUNS/$kind/sft/model \
-    --max-prompt-tokens 128 --max-response-tokens 64 --n-normalisation 128 --epochs 1 \
-    --output $RUNS/$kind/reward
+    --max-prompt-tokens 128 --max-response-tokens 64 --batch-tokens 4096 --epochs 1 \
+    --n-normalisation 128 --output $RUNS/$kind/reward
   step "$RUNS/$kind/ppo/*/result.json" textgym train RLHF-Helpful-v0 --env-kwarg dataset=$HH \
     --env-kwarg reference_model=$RUNS/$kind/sft/model \
     --env-kwarg reward_model=$RUNS/$kind/reward/model \

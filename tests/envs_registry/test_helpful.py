@@ -42,9 +42,7 @@ def test_the_table_says_what_it_needs() -> None:
 
 
 def test_made_without_arguments_it_lists_them() -> None:
-    with pytest.raises(
-        ValueError, match=f"expected {', '.join(NEEDED)} .*got no"
-    ):
+    with pytest.raises(ValueError, match=f"expected {', '.join(NEEDED)} .*got no"):
         gym.make(ENV_ID)
 
 

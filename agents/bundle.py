@@ -19,9 +19,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 
 from textgym.agents.bundle_measures import Measured, measure_bundle
-from textgym.agents.bundle_recipe import BundleRecipe
+from textgym.agents.bundle_recipe import STAGES, BundleRecipe, stages_after_change
 from textgym.agents.checkpoint import (
-    CheckpointError,
     load_json,
     open_folder,
     save_folder,
@@ -46,6 +45,14 @@ from textgym.types import Prompt
 
 MAX_BYTES = 6_000_000
 REFERENCE_MODEL, REWARD_MODEL, CARD = "reference_model", "reward_model", "card.json"
+_STAGE_FOLDERS = {
+    "tokenizer": ("tokenizer",),
+    "sft": ("sft",),
+    "comparisons": ("comparisons", "held_out"),
+    "reward": ("reward",),
+    "export": ("export",),
+    "measures": (),
+}
 
 
 def build_bundle(
@@ -67,7 +74,8 @@ def build_bundle(
             "validation" both.
         gold: The hidden utility of finished episodes.
         folder: Gets `reference_model/`, `reward_model/` and `card.json`, all at once at the end.
-        work: Where the stages are kept; beside `folder`, with ".work" added, where None.
+        work: Where the stages are kept; beside `folder`, with ".work" added, where None. Stages
+            that an earlier recipe built are kept where the change does not touch them.
         command: The command that builds it again, for the card.
         progress: Show bars with the time left.
         report: Called with one line as each stage begins or is found complete.
@@ -77,7 +85,7 @@ def build_bundle(
 
     Raises:
         ValueError: Too few prompts, or a bundle above `MAX_BYTES`.
-        CheckpointError: `work` holds stages of another recipe.
+        CheckpointError: A stage in `work` is damaged.
     """
     folder = Path(folder)
     work = folder.with_name(folder.name + ".work") if work is None else Path(work)
@@ -112,21 +120,21 @@ class _Build:
 
     def run(self, folder: Path, command: str) -> dict[str, Any]:
         self._claim_work_folder()
-        stages: Sequence[tuple[str, Callable[[], None]]] = (
-            ("tokenizer", self.make_tokenizer),
-            ("sft", self.fine_tune),
-            ("comparisons", self.compare),
-            ("reward", self.learn_reward),
-            ("export", self.export),
-            ("measures", self.measure),
-        )
-        for number, (name, stage) in enumerate(stages, start=1):
+        build: Mapping[str, Callable[[], None]] = {
+            "tokenizer": self.make_tokenizer,
+            "sft": self.fine_tune,
+            "comparisons": self.compare,
+            "reward": self.learn_reward,
+            "export": self.export,
+            "measures": self.measure,
+        }
+        for number, name in enumerate(STAGES, start=1):
             if name in self.seconds:
-                self.report(f"[{number}/{len(stages)}] {name}: complete, skipped")
+                self.report(f"[{number}/{len(STAGES)}] {name}: complete, skipped")
                 continue
-            self.report(f"[{number}/{len(stages)}] {name}")
+            self.report(f"[{number}/{len(STAGES)}] {name}")
             start = time.monotonic()
-            stage()
+            build[name]()
             self.seconds[name] = round(time.monotonic() - start, 1)
             save_json(self.work / "seconds.json", self.seconds)
         card = self.card(command)
@@ -134,20 +142,23 @@ class _Build:
         return card
 
     def _claim_work_folder(self) -> None:
-        """Take over what an earlier run of the same recipe left; refuse that of another."""
+        """Keep the stages of an earlier run that this recipe would build in the same way."""
         self.work.mkdir(parents=True, exist_ok=True)
-        file, ours = self.work / "recipe.json", asdict(self.recipe)
-        if not file.is_file():
-            save_json(file, ours)
-        theirs = load_json(file)
-        changed = [f"{k}: {theirs[k]!r} → {v!r}" for k, v in ours.items() if theirs.get(k, v) != v]
-        if changed:
-            raise CheckpointError(
-                f"{str(self.work)!r} holds a build of another recipe ({'; '.join(changed)}); "
-                "expected the same one: remove the folder or choose another"
-            )
-        times = self.work / "seconds.json"
+        times, file = self.work / "seconds.json", self.work / "recipe.json"
         self.seconds = load_json(times) if times.is_file() else {}
+        ours = asdict(self.recipe)
+        theirs = load_json(file) if file.is_file() else ours
+        changed = [name for name, value in ours.items() if theirs.get(name, value) != value]
+        for stage in stages_after_change(changed):
+            self.seconds.pop(stage, None)
+            for folder in _STAGE_FOLDERS[stage]:
+                shutil.rmtree(self.work / folder, ignore_errors=True)
+        if changed:
+            self.report(
+                f"the recipe changed ({', '.join(changed)}): what depends on it starts anew"
+            )
+        save_json(times, self.seconds)
+        save_json(file, ours)
 
     def make_tokenizer(self) -> None:
         prompts = [

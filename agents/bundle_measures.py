@@ -13,7 +13,7 @@ import torch
 from textgym.agents.comparisons import Comparisons, Sampling, sample_episodes
 from textgym.agents.intervals import mean_interval, paired_difference, ratio_interval
 from textgym.agents.reward_measures import reward_measures
-from textgym.agents.reward_training import score_sequences
+from textgym.agents.scoring_head import score_sequences
 from textgym.agents.sft import end_token
 from textgym.models.loading import load_causal_lm, load_sequence_classifier
 from textgym.models.reward_model import read_score_scale

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from textgym.agents.comparisons import Sampling
 from textgym.agents.teacher import FallibleTeacher
+
+STAGES = ("tokenizer", "sft", "comparisons", "reward", "export", "measures")
+
+# The first stage that a field decides; a field that is not listed decides the first of all.
+_FIRST_STAGE = {
+    "model": "sft",
+    "sft_epochs": "sft",
+    "sft_batch_tokens": "sft",
+    "sft_learning_rate": "sft",
+    "sft_loss_on": "sft",
+    "max_prompt_tokens": "sft",
+    "max_new_tokens": "sft",
+    "n_sft_posts": "sft",
+    "n_comparison_prompts": "comparisons",
+    "responses_per_prompt": "comparisons",
+    "teacher_temperature": "comparisons",
+    "teacher_mistake_rate": "comparisons",
+    "n_held_out_prompts": "sft",
+    "n_evaluation": "sft",
+    "reward_epochs": "reward",
+    "reward_batch_tokens": "reward",
+    "reward_learning_rate": "reward",
+    "n_normalisation": "reward",
+}
+
+
+def stages_after_change(fields: Iterable[str]) -> tuple[str, ...]:
+    """Stages that must be built again after some fields of a recipe changed, in their order."""
+    first = [STAGES.index(_FIRST_STAGE.get(name, STAGES[0])) for name in fields]
+    return STAGES[min(first) :] if first else ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
+from textgym.agents.bradley_terry import BradleyTerry
 from textgym.agents.checkpoint import save_folder, save_json
 from textgym.agents.preference_data import PreferencePair, split_by_prompt
 from textgym.agents.response_sampling import sample_responses
 from textgym.agents.reward_measures import RewardMeasures, reward_measures
+from textgym.agents.scoring_head import classifier_from, score_sequences
 from textgym.agents.sft import end_token, save_language_model
 from textgym.agents.supervised import LoopConfig, Progress, train
-from textgym.agents.token_batches import right_padded, sorted_batches
 from textgym.models.loading import load_causal_lm, resolve_device
-from textgym.models.model_source import cannot_load, is_local_only
 from textgym.models.reward_model import ScoreScale, write_score_scale
 from textgym.tokenizer import Tokenizer, load_tokenizer
 
 TokenIds = tuple[int, ...]
-_PAIRS_PER_GROUP = 8  # comparisons of one prompt that share a batch item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,95 +150,6 @@ def train_reward_model(
     return result
 
 
-class BradleyTerry:
-    """-log sigmoid of score differences; see `supervised.Objective`.
-
-    An item is a group of comparisons of one prompt; each distinct response of a group is encoded
-    once, so that k responses give up to k(k-1)/2 comparisons for k forward passes.
-    """
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        pairs: Sequence[PreferencePair],
-        encode: Callable[[PreferencePair], tuple[TokenIds, TokenIds]],
-        centring: float = 0.0,
-    ) -> None:
-        """Take the classifier, the comparisons, and how one is encoded (chosen, rejected)."""
-        self.model, self.centring = model, centring
-        self.encoded = [encode(pair) for pair in pairs]
-        self.is_tie = np.array([pair.is_tie for pair in pairs], dtype=bool)
-        self.groups = _groups(pairs)
-        self.costs = np.array([self._cost(group) for group in self.groups], dtype=np.int64)
-
-    def _cost(self, group: Sequence[int]) -> int:
-        distinct = {ids for row in group for ids in self.encoded[row]}
-        return len(distinct) * max(len(ids) for ids in distinct)
-
-    def loss(self, items: np.ndarray) -> Tensor:
-        """Return the mean loss of the comparisons in the groups `items`."""
-        rows = [row for item in items for row in self.groups[item]]
-        chosen, rejected = self._scores(rows)
-        ties = torch.from_numpy(self.is_tie[rows]).to(chosen.device)
-        losses = bradley_terry_losses(chosen, rejected, ties)
-        return losses.mean() + self.centring * (chosen + rejected).square().mean()
-
-    def differences(self, batch_tokens: int) -> np.ndarray:
-        """Raw score of chosen minus rejected of every comparison, (R,) float32, no gradients."""
-        found = np.zeros(len(self.encoded), dtype=np.float32)
-        self.model.eval()
-        with torch.no_grad():
-            for items in sorted_batches(self.costs, batch_tokens):
-                rows = [row for item in items for row in self.groups[item]]
-                chosen, rejected = self._scores(rows)
-                found[rows] = (chosen - rejected).cpu().numpy()
-        return found
-
-    def _scores(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        places: dict[TokenIds, int] = {}
-        for row in rows:
-            for ids in self.encoded[row]:
-                places.setdefault(ids, len(places))
-        scores = raw_scores(self.model, list(places))
-        pairs = torch.tensor([[places[ids] for ids in self.encoded[row]] for row in rows])
-        pairs = pairs.to(scores.device)
-        return scores[pairs[:, 0]], scores[pairs[:, 1]]
-
-
-def bradley_terry_losses(chosen: Tensor, rejected: Tensor, is_tie: Tensor) -> Tensor:
-    """Loss of each comparison, (R,) nats; a tie is half a win for either side.
-
-    Args:
-        chosen: (R,) raw scores.
-        rejected: (R,) raw scores.
-        is_tie: (R,) bool.
-    """
-    gap = chosen - rejected
-    won, lost = -F.logsigmoid(gap), -F.logsigmoid(-gap)
-    return torch.where(is_tie, (won + lost) / 2, won)
-
-
-def raw_scores(model: Any, sequences: Sequence[TokenIds]) -> Tensor:
-    """One-label head read at each sequence's last token, (R,) float32, before gain and bias."""
-    ids, lengths = right_padded(sequences)
-    hidden = model.base_model(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
-    last = hidden[torch.arange(len(lengths), device=hidden.device), (lengths - 1).to(hidden.device)]
-    return model.score(last).squeeze(-1).float()
-
-
-def score_sequences(
-    model: PreTrainedModel, sequences: Sequence[TokenIds], batch_tokens: int = 16384
-) -> np.ndarray:
-    """Raw scores of any number of sequences, (R,) float32, in batches and without gradients."""
-    found = np.zeros(len(sequences), dtype=np.float32)
-    costs = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    model.eval()
-    with torch.no_grad():
-        for items in sorted_batches(costs, batch_tokens):
-            found[items] = raw_scores(model, [sequences[i] for i in items]).cpu().numpy()
-    return found
-
-
 def normalisation(scores: np.ndarray) -> tuple[float, float]:
     """Gain and bias with which `gain * score + bias` has mean 0 and standard deviation 1.
 
@@ -256,61 +160,6 @@ def normalisation(scores: np.ndarray) -> tuple[float, float]:
     if spread < 1e-12:
         raise ValueError(f"expected scores that differ, got {len(scores)} with spread {spread!r}")
     return 1 / spread, -float(np.mean(scores, dtype=np.float64)) / spread
-
-
-def classifier_from(path: str, *, seed: int) -> Any:
-    """Load a causal LM as a one-label classifier: no dropout, head drawn from N(0, 1/(d + 1)).
-
-    Raises:
-        ValueError: No model there, or an architecture without a `score` head.
-    """
-    local = is_local_only(path, "model")
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            path,
-            num_labels=1,
-            dtype=torch.float32,
-            local_files_only=local,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
-    except (OSError, KeyError) as error:
-        raise cannot_load(path, "model", error) from error
-    head = dict(model.named_children()).get("score")
-    if not isinstance(head, torch.nn.Linear):
-        raise ValueError(
-            f"expected a model whose sequence classifier has a linear head 'score', got {path!r} "
-            f"({type(model).__name__})"
-        )
-    without_dropout(model)
-    draw = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        noise = torch.randn(head.weight.shape, generator=draw)
-        head.weight.copy_(noise / math.sqrt(head.in_features + 1))
-    return model
-
-
-def without_dropout(model: PreTrainedModel) -> None:
-    """Set every dropout of a model to 0, in its modules and in what its config says."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        elif isinstance(vars(module).get("attention_dropout"), float):
-            setattr(module, "attention_dropout", 0.0)  # noqa: B010  (a plain number, no module)
-    for name, value in model.config.to_dict().items():
-        if isinstance(value, float) and (name.endswith("dropout") or name.endswith("pdrop")):
-            setattr(model.config, name, 0.0)
-
-
-def _groups(pairs: Sequence[PreferencePair]) -> list[list[int]]:
-    by_prompt: dict[str, list[int]] = defaultdict(list)
-    for row, pair in enumerate(pairs):
-        by_prompt[pair.prompt].append(row)
-    return [
-        rows[start : start + _PAIRS_PER_GROUP]
-        for rows in by_prompt.values()
-        for start in range(0, len(rows), _PAIRS_PER_GROUP)
-    ]
 
 
 def _encoder(

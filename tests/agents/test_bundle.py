@@ -1,5 +1,6 @@
 """The builder on a tiny task: every stage, the card, resuming, sizes, errors."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from textgym.agents.bundle import build_bundle, folder_bytes
-from textgym.agents.bundle_recipe import BundleRecipe
-from textgym.agents.checkpoint import CheckpointError, load_json, open_folder
+from textgym.agents.bundle_recipe import STAGES, BundleRecipe, stages_after_change
+from textgym.agents.checkpoint import load_json, open_folder
 from textgym.models.reward_model import read_score_scale
 from textgym.tokenizer import load_tokenizer
 from textgym.types import Prompt
@@ -128,10 +129,23 @@ def test_complete_stages_are_skipped(built):
     assert before == after
 
 
-def test_another_recipe_is_refused_in_the_same_work_folder(built):
-    folder, _, _ = built
-    with pytest.raises(CheckpointError, match=r"seed: 0 → 1"):
-        build_bundle(replace(RECIPE, seed=1), SPLITS, VowelCount(), folder)
+def test_a_changed_recipe_builds_again_from_the_first_stage_it_touches(built, tmp_path):
+    folder, card, _ = built
+    work = tmp_path / "toy.work"
+    shutil.copytree(folder.with_name("toy.work"), work)
+    changed, lines = replace(RECIPE, reward_learning_rate=1e-4), []
+    new = build_bundle(changed, SPLITS, VowelCount(), tmp_path / "toy", report=lines.append)
+    assert "the recipe changed (reward_learning_rate)" in lines[0]
+    assert ["skipped" in line for line in lines[1:]] == [True, True, True, False, False, False]
+    assert new["supervised"] == card["supervised"]
+    assert new["normalisation"] != card["normalisation"]
+
+
+def test_stages_after_change():
+    assert stages_after_change([]) == ()
+    assert stages_after_change(["reward_epochs"]) == ("reward", "export", "measures")
+    assert stages_after_change(["reward_epochs", "teacher_temperature"])[0] == "comparisons"
+    assert stages_after_change(["reward_epochs", "seed"]) == STAGES
 
 
 def test_too_few_prompts_are_refused(tmp_path):

@@ -5,17 +5,14 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from textgym.agents.bradley_terry import BradleyTerry, bradley_terry_losses
 from textgym.agents.preference_data import PreferencePair
 from textgym.agents.reward_training import (
-    BradleyTerry,
     RewardTrainingConfig,
-    bradley_terry_losses,
-    classifier_from,
     normalisation,
-    raw_scores,
-    score_sequences,
     train_reward_model,
 )
+from textgym.agents.scoring_head import classifier_from, raw_scores, score_sequences
 from textgym.models.reward_model import SequenceScorer, read_score_scale
 
 WORDS = ["a", "i", "you", "he", "my", "friend", "dog", "said", "home", "later"]
@@ -89,7 +86,8 @@ def test_responses_of_one_prompt_are_encoded_once(make_reward_folder):
     ]
     ids = {"x": (4, 5), "y": (4, 6, 7), "z": (4, 8)}
     objective = BradleyTerry(model, pairs, lambda p: (ids[p.chosen], ids[p.rejected]))
-    assert objective.costs.tolist() == [9]  # three sequences of at most three tokens
+    assert objective.is_packed
+    assert objective.costs.tolist() == [5]  # one common token, then 1, 2 and 1
     scores = dict(zip("xyz", score_sequences(model, [ids[w] for w in "xyz"]), strict=True))
     expected = [scores[p.chosen] - scores[p.rejected] for p in pairs]
     assert objective.differences(100).tolist() == pytest.approx(expected, abs=1e-5)

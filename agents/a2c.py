@@ -7,6 +7,7 @@ from typing import Any
 import stable_baselines3
 import torch as th
 from stable_baselines3.common.type_aliases import Schedule
+
 from textgym.agents.preparation import prepare
 from textgym.agents.presets import A2C_PRESETS, FROM_PRESET, resolved
 from textgym.agents.saving import SavedAsFolder

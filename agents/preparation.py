@@ -8,12 +8,12 @@ from typing import Any
 
 import torch as th
 from stable_baselines3.common.vec_env import VecEnv
+
 from textgym.agents.learning_rate import default_learning_rate
 from textgym.agents.policies.model_building import DEFAULT_SCRATCH, model_kind
 from textgym.agents.presets import SharedPreset
 from textgym.agents.task_facts import TaskFacts, require_honest_rewards
 from textgym.agents.vec_env_adapter import as_vec_env
-
 from textgym.models.loading import resolve_device
 
 REWARD_MODEL = "reward_model"

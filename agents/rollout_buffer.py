@@ -15,6 +15,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.type_aliases import DictRolloutBufferSamples
+
 from textgym.agents.advantages import generalized_advantages, whiten
 
 ADVANTAGE_NORMS = ("batch", "rollout")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.vec_env import VecEnv
+
 from textgym.agents.policies.transformer_policy import TransformerPolicy
 from textgym.agents.rollout_buffer import SequenceRolloutBuffer
 from textgym.agents.statistics import EpisodeEnd, Sample

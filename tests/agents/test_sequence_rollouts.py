@@ -28,6 +28,7 @@ class Watch(BaseCallback):
     """Takes notes at the end of each rollout, before the update."""
 
     def __init__(self, look: Callable[[Any], Any]) -> None:
+        """Note what `look(agent)` gives."""
         super().__init__()
         self.look, self.seen = look, []
 
@@ -176,6 +177,7 @@ class CutAfter(VectorWrapper):
     """Truncates every row at step 3, as a user's wrapper might; rows end together."""
 
     def __init__(self, env: Any) -> None:
+        """Count steps."""
         super().__init__(env)
         self.steps = 0
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers.utils import logging
 
 from textgym.agents.token_batches import right_padded, sorted_batches
 from textgym.models.model_source import cannot_load, is_local_only
@@ -25,14 +27,15 @@ def classifier_from(path: str, *, seed: int) -> Any:
     """
     local = is_local_only(path, "model")
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            path,
-            num_labels=1,
-            dtype=torch.float32,
-            local_files_only=local,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
+        with _quietly():  # a missing head is what is wanted here, no reason for a warning
+            model = AutoModelForSequenceClassification.from_pretrained(
+                path,
+                num_labels=1,
+                dtype=torch.float32,
+                local_files_only=local,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
     except (OSError, KeyError) as error:
         raise cannot_load(path, "model", error) from error
     head = dict(model.named_children()).get("score")
@@ -47,6 +50,16 @@ def classifier_from(path: str, *, seed: int) -> Any:
         noise = torch.randn(head.weight.shape, generator=draw)
         head.weight.copy_(noise / math.sqrt(head.in_features + 1))
     return model
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def without_dropout(model: PreTrainedModel) -> None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from textgym.agents.bundle import CARD, build_bundle
 from textgym.agents.bundle_recipe import BundleRecipe
+from textgym.cli.environment import load_quietly
 from textgym.cli.flags import add_config_flags, config_from, nearest
 from textgym.envs_registry.summarize_posts.gold import SummarizeGold
 from textgym.envs_registry.summarize_posts.posts import SummarizePosts
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"env must be one of {sorted(BUNDLES)}, got {args.env!r}{nearest(args.env, BUNDLES)}"
         )
+    load_quietly()
     bundled = BUNDLES[args.env]
     changes = asdict(config_from(args, BundleRecipe, env_id=args.env))
     chosen = {name: changes[name] for name in changes if name in vars(args)}

@@ -20,6 +20,7 @@ from pathlib import Path
 from textgym.agents.preference_data import load_preferences
 from textgym.agents.reward_measures import RewardMeasures
 from textgym.agents.reward_training import RewardTrainingConfig, train_reward_model
+from textgym.cli.environment import load_quietly
 from textgym.cli.flags import add_config_flags, config_from, with_newlines
 from textgym.cli.sft import HELD_OUT_HELP, HELD_OUT_SPLITS, SPLITS, chat_renderer
 
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train one reward model and print what was measured."""
+    load_quietly()
     config = config_from(args, RewardTrainingConfig)
     reading = {
         "columns": args.columns,

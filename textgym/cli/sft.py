@@ -20,6 +20,7 @@ from pathlib import Path
 from textgym.agents.fresh_models import is_scratch
 from textgym.agents.sft import TRAIN_TOKENIZER, SFTConfig, train_sft
 from textgym.agents.text_data import TextPair, load_text_pairs
+from textgym.cli.environment import load_quietly
 from textgym.cli.flags import add_config_flags, config_from, with_newlines
 from textgym.dialogues import RenderChat
 from textgym.tokenizer import load_tokenizer
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train one model and print what was measured."""
+    load_quietly()
     config = config_from(args, SFTConfig)
     reading = {
         "columns": args.columns,

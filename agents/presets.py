@@ -111,7 +111,7 @@ def resolved(presets: Mapping[str, PresetType], name: str, given: Mapping[str, A
     if name not in presets:
         raise ValueError(f"preset must be one of {sorted(presets)}, got {name!r}")
     preset = presets[name]
-    changes = {}
+    changes: dict[str, Any] = {}
     for each in fields(preset):
         value = given.get(each.name, FROM_PRESET)
         if isinstance(value, str) and value == FROM_PRESET:

@@ -238,7 +238,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
                 is_valid=None if waiting is None else ~waiting,
             )
             record.note(infos, dones, obs, actions, self._prompt_lengths, self.policy)
-            self._last_obs, self._last_episode_starts = new_obs, dones
+            self._last_obs = new_obs  # type: ignore[assignment]
+            self._last_episode_starts = dones
             callback.update_locals(locals())
             if not callback.on_step():
                 return False

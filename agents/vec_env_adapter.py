@@ -71,7 +71,8 @@ class TextVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Reset all rows with the seeds and options that were set, and return (N, ...)."""
         seeds = None if all(seed is None for seed in self._seeds) else self._seeds
-        obs, info = self.env.reset(seed=seeds, options=_merged_options(self._options))
+        options = _merged_options(self._options)
+        obs, info = self.env.reset(seed=seeds, options=options)  # type: ignore[arg-type]
         self._reset_seeds()
         self._reset_options()
         self._returns[:] = 0

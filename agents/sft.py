@@ -24,7 +24,7 @@ from textgym.agents.text_data import TextPair
 from textgym.agents.token_batches import right_padded, sorted_batches
 from textgym.models.loading import check_vocabulary, copy_causal_lm, resolve_device
 from textgym.models.trunk import trunk_and_head
-from textgym.tokenizer import Tokenizer, load_tokenizer, train_sentencepiece
+from textgym.tokenizer import Tokenizer, end_token, load_tokenizer, train_sentencepiece
 
 TRAIN_TOKENIZER = "train:"
 
@@ -175,12 +175,6 @@ def encode_pair(pair: TextPair, tokenizer: Tokenizer, config: SFTConfig) -> Enco
     response = [*tokenizer.encode(pair.response), *end_token(tokenizer)]
     ids = (*prompt, *response[: config.max_response_tokens])
     return EncodedPair(ids=ids, prompt_length=len(prompt))
-
-
-def end_token(tokenizer: Tokenizer) -> tuple[int, ...]:
-    """The token that is put behind a response: the tokenizer's own among several; maybe none."""
-    own = None if tokenizer.hf is None else tokenizer.hf.eos_token_id
-    return tokenizer.eos_ids[:1] if own is None else (int(own),)
 
 
 def token_losses(

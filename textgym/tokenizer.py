@@ -19,6 +19,7 @@ __all__ = [
     "SymbolTokenizer",
     "TextTokenizer",
     "Tokenizer",
+    "end_token",
     "load_tokenizer",
     "train_sentencepiece",
 ]
@@ -187,6 +188,12 @@ class SymbolTokenizer:
 
 
 _CACHE: dict[tuple[Any, ...], Tokenizer] = {}
+
+
+def end_token(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return what stands behind a whole response: its own end token among several; maybe none."""
+    own = None if tokenizer.hf is None else tokenizer.hf.eos_token_id
+    return tokenizer.eos_ids[:1] if own is None else (int(own),)
 
 
 def load_tokenizer(path_or_name: str | Path) -> Tokenizer:

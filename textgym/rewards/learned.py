@@ -9,7 +9,7 @@ import numpy as np
 
 from textgym.models.loading import check_vocabulary
 from textgym.models.reward_model import SequenceScorer
-from textgym.tokenizer import Tokenizer, load_tokenizer
+from textgym.tokenizer import Tokenizer, end_token, load_tokenizer
 from textgym.types import Episode
 
 
@@ -63,5 +63,4 @@ class RewardModel:
         # The prompt as the environment showed it, which may have been cut from the left.
         prompt = self._decode(episode.prompt_ids)
         ids = self.tokenizer.encode(prompt) + self.tokenizer.encode(episode.response)
-        ended = episode.finish_reason == "eos" and bool(self.tokenizer.eos_ids)
-        return [*ids, self.tokenizer.eos_ids[0]] if ended else ids
+        return [*ids, *end_token(self.tokenizer)] if episode.finish_reason == "eos" else ids

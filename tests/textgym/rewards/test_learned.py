@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def test_another_tokenizer_reads_the_text(tiny_reward_folder: Path, other_tokeni
     assert reward.ids_of(episode(other_tokenizer, response, "length")) == text_ids
     cut_prompt = replace(ended, prompt_ids=tuple(other_tokenizer.encode("TL;DR:")))
     assert reward.ids_of(cut_prompt)[:-1] == own.encode("TL;DR:") + own.encode(" the friend")
+
+
+def test_the_end_token_is_the_one_that_responses_were_trained_with(
+    tiny_reward_folder: Path, tiny_model_folder: Path, other_tokenizer
+):
+    reward = RewardModel(tiny_reward_folder, other_tokenizer, "cpu")
+    reward.tokenizer = copy.copy(load_tokenizer(tiny_model_folder))
+    reward.tokenizer.eos_ids = (1, 2)  # as a chat model's generation config has several
+    ended = episode(other_tokenizer, [*other_tokenizer.encode(" the"), 2])
+    assert reward.ids_of(ended)[-1] == reward.tokenizer.hf.eos_token_id == 2
 
 
 def test_an_episode_without_end_token_is_scored_as_it_is(tiny_reward_folder, tiny_tokenizer_folder):

@@ -22,7 +22,9 @@ RECIPE: dict[str, Any] = {
     "responses_per_prompt": 3,
     "teacher_temperature": 0.25,
     "teacher_mistake_rate": 0.02,
-    "reward_learning_rate": 5e-4,
+    "reward_epochs": 2.0,
+    "reward_batch_tokens": 2048,
+    "reward_learning_rate": 1e-3,
 }
 
 # What `--quick` changes: every stage runs, nothing is learned well.

@@ -1,7 +1,8 @@
-"""Branching an episode: copy the state, replace a token, play on.
+"""Branching an episode: copy the state, write another token, play on.
 
-`get_state` and `set_state` are exact, so the value of one token can be measured: play the same
-prefix on, many times, once with the token and once with another, and compare the scores.
+`get_state` and `set_state` are exact, so the worth of one token can be measured: stop in the middle
+of a summary, write each of a few tokens, finish each many times, and compare the scores. (It is
+what a value function estimates, and what tree search and counterfactual credit are made of.)
 
     python examples/branching.py
 """
@@ -9,54 +10,60 @@ prefix on, many times, once with the token and once with another, and compare th
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 
-import textgym
 from textgym.agents import PPO
 
 
-def mean_score_after(env: gym.Env, agent: PPO, state: object, token: int, n: int) -> float:
-    """Write `token` in a saved state, let the agent finish n times, return the mean score."""
-    scores = []
-    for _ in range(n):
-        env.unwrapped.set_state(state)
-        obs, _, terminated, _, info = env.step(token)
-        while not terminated:
-            action, _ = agent.predict(obs)
-            obs, _, terminated, _, info = env.step(int(action))
-        scores.append(info["score"])
-    return float(np.mean(scores))
+def likely_tokens(agent: PPO, obs: np.ndarray, count: int) -> list[int]:
+    """Return the agent's `count` likeliest next tokens."""
+    with torch.no_grad():
+        distribution = agent.policy.get_distribution(torch.as_tensor(obs[None]))
+    return distribution.distribution.probs[0].topk(count).indices.tolist()
 
 
-def main(argv: list[str] | None = None) -> dict[str, float]:
-    """Compare three continuations of one prefix; returns their mean scores."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=16, help="episodes for each token")
+def scores_after(envs: gym.vector.VectorEnv, agent: PPO, state: Any, token: int) -> np.ndarray:
+    """Write `token` in a saved state, once in every row, play on; return the scores (N,)."""
+    envs.unwrapped.set_state(state)  # the one row of `state` goes into all rows
+    memory, scores = None, np.full(envs.num_envs, np.nan)
+    actions = np.full(envs.num_envs, token)
+    while True:
+        obs, _, terminated, _, info = envs.step(actions)
+        first_end = terminated & np.isnan(scores)  # a row that ended begins another post
+        if first_end.any():
+            scores[first_end] = info["final_info"]["score"][first_end]
+        if not np.isnan(scores).any():
+            return scores
+        actions, memory = agent.predict(obs, state=memory)
+
+
+def main(argv: list[str] | None = None) -> dict[str, np.ndarray]:
+    """Compare the continuations of one prefix; return their scores."""
+    parser = argparse.ArgumentParser(description="Measure the worth of one token.")
+    parser.add_argument("--env-id", default="RLHF-Summarize-v0")
+    parser.add_argument("--samples", type=int, default=32, help="episodes for each token")
+    parser.add_argument("--prefix", type=int, default=6, help="tokens written before the branch")
     args = parser.parse_args(argv)
 
-    env = gym.make("RLHF-Summarize-v0", split="validation", kl_coef=0.0)
-    agent = PPO("TransformerPolicy", env, seed=0)
-    tokenizer = env.unwrapped.tokenizer
-    (episode,) = textgym.rollout(env, agent, 1, seed=0, prompt_ids=[0])
-    print(f"{episode.prompt.text}{episode.response}\n")
-
-    middle = len(episode.response_ids) // 2
-    env.reset(options={"prompt_id": 0})
-    for token in episode.response_ids[:middle]:
-        env.step(token)
-    state = env.unwrapped.get_state()
+    envs = gym.make_vec(args.env_id, num_envs=args.samples, split="validation")
+    envs.reset(seed=0)
+    agent = PPO("TransformerPolicy", envs, seed=0)  # untrained: a copy of the reference model
+    env = gym.make(args.env_id, split="validation")
+    obs, info = env.reset(options={"prompt_id": 0})
+    for _ in range(args.prefix):  # the likeliest tokens, as greedy decoding would
+        obs, *_ = env.step(likely_tokens(agent, obs, 1)[0])
+    state, tokenizer = env.unwrapped.get_state(), env.unwrapped.tokenizer
+    print(info["prompt"] + tokenizer.decode(obs[info["prompt_length"] :][: args.prefix]))
 
     found = {}
-    played = episode.response_ids[middle]
-    for token in dict.fromkeys([played, tokenizer.eos_ids[0], tokenizer.encode(" brother")[0]]):
-        name = "<end>" if token in tokenizer.eos_ids else tokenizer.decode([token])
-        found[name] = mean_score_after(env, agent, state, token, args.samples)
-        print(
-            f"...{tokenizer.decode(episode.response_ids[:middle])[-40:]} + {name!r}: "
-            f"mean score {found[name]:.3f}"
-        )
+    for token in dict.fromkeys([*likely_tokens(agent, obs, 4), env.unwrapped.eos_ids[0]]):
+        name = tokenizer.decode([token], skip_special_tokens=False)
+        found[name] = scores_after(envs, agent, state, token)
+        print(f"  ... {name!r:12} mean score {found[name].mean():6.3f} +- {found[name].std():.3f}")
     return found
 
 

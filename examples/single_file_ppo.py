@@ -1,0 +1,266 @@
+"""PPO on a language model in one file: nothing hidden, to be read from top to bottom.
+
+The environment is an ordinary Gymnasium vector environment; an action is one token. What differs
+from PPO on a game:
+
+1. Acting. The policy is a language model, which feeds on everything said so far. `SlotDecoder`
+   keeps its keys and values for each row, so a step computes one token, not the whole text again.
+2. Reward. The reward model scores the finished response, and straying from the reference model
+   costs `kl_coef * (log pi - log pi_ref)` at each token. The environment knows pi_ref and pays that
+   half; only the agent knows pi, and `kl_shaped` pays the other half.
+3. Learning. A causal model gives the states of all steps of a sequence in one forward, so the
+   update runs it once per sequence, not once per time step.
+
+    python examples/single_file_ppo.py --steps 200000
+
+Shape letters: T steps of a rollout, N rows of the environment, L width of an observation, V
+vocabulary, S sequences, M tokens of a minibatch, D width of the hidden states.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import pairwise
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import nn
+
+import textgym  # noqa: F401  (registers the environments)
+from textgym.agents import kl_shaped
+from textgym.models.loading import copy_causal_lm
+from textgym.models.sampling import action_logits, log_probs_of, sample
+from textgym.models.slot_decoder import SlotDecoder
+
+LINE = (
+    "{tokens:9,} tokens  score {score:6.3f}  gold {gold:6.3f}  KL {kl:5.2f}  "
+    "length {length:4.1f}  {speed:6,.0f} tokens/s  first |ratio - 1| {off:.0e}"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What can be set from the command line; the defaults are those of `textgym.agents.PPO`."""
+
+    env_id: str = "RLHF-Summarize-v0"
+    steps: int = 200_000  # tokens written in all, over all rows
+    num_envs: int = 64
+    n_steps: int = 0  # steps of each row between updates; 0 for twice the longest response
+    reward_timing: str = "step"  # "deferred" scores each rollout in one batch: same numbers, faster
+    learning_rate: float = 1e-4
+    n_epochs: int = 4
+    batch_size: int = 1536  # tokens of a minibatch, roughly
+    gamma: float = 1.0  # the score is worth the same however long the response
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    vf_coef: float = 0.1
+    max_grad_norm: float = 1.0
+    seed: int = 0
+    output: str = ""  # folder for the trained model, e.g. for `textgym evaluate`
+
+
+class Agent(nn.Module):
+    """The policy and its value function: one language model with two heads."""
+
+    def __init__(self, envs: gym.vector.VectorEnv, seed: int) -> None:
+        """Copy the environment's reference model, so that the KL starts at 0."""
+        super().__init__()
+        env = envs.unwrapped
+        if env.mask_fn is not None:
+            raise ValueError("expected an environment without action mask: it is left out here")
+        self.language_model = copy_causal_lm(env.config.reference_model)
+        self.device = self.language_model.device
+        self.policy_head = self.language_model.get_output_embeddings()  # (…, D) to (…, V)
+        self.value_head = nn.Linear(self.policy_head.in_features, 1, device=self.device)
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)
+        self.temperature, self.empty = env.temperature, env.vocab_size
+        self.action_tokens = torch.as_tensor(env.action_tokens, device=self.device)
+        width = envs.single_observation_space.shape[0]
+        self.decoder = SlotDecoder(self.language_model, envs.num_envs, width)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.n_updates = 0  # tells the decoder that what it keeps is of older weights
+
+    @torch.no_grad()
+    def act(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Read (N, L) observations; return actions, their log pi, and values, (N,) each."""
+        lengths = (obs != self.empty).sum(axis=1)
+        hidden = self.decoder.advance(obs, lengths, weights_version=self.n_updates)  # (N, D)
+        logits = self.logits(hidden)
+        actions = sample(logits, self.generator)
+        log_probs, values = log_probs_of(logits, actions), self.value_head(hidden).squeeze(1)
+        return actions.cpu().numpy(), log_probs.cpu().numpy(), values.cpu().numpy()
+
+    def evaluate(
+        self, ids: torch.Tensor, is_state: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return log pi and values (M,) of all steps of S sequences, with gradients.
+
+        Args:
+            ids: (S, L) int64, padded on the right, where causal attention never looks.
+            is_state: (S, L) bool, True at the token that an action was taken after.
+            actions: (M,) int64, in the order of the True cells.
+        """
+        trunk = self.language_model.base_model
+        hidden = trunk(input_ids=ids, use_cache=False).last_hidden_state[is_state]  # (M, D)
+        return log_probs_of(self.logits(hidden), actions), self.value_head(hidden).squeeze(1)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the actions at the environment's temperature, (M, A) float32."""
+        return action_logits(self.policy_head(hidden), self.action_tokens, None, self.temperature)
+
+
+@dataclass
+class Rollout:
+    """T steps of N rows."""
+
+    obs: np.ndarray  # (T, N, L) what was acted on
+    actions: np.ndarray  # (T, N), like all that follow
+    log_probs: np.ndarray  # log pi(a|s) of the policy that acted
+    values: np.ndarray
+    rewards: np.ndarray
+    is_end: np.ndarray
+    last_values: np.ndarray  # (N,) of the observations after the last step
+    episodes: list[tuple[float, ...]]  # score, gold score and tokens of each that ended
+
+
+def play(
+    envs: gym.vector.VectorEnv, agent: Agent, obs: np.ndarray, n_steps: int
+) -> tuple[Rollout, np.ndarray]:
+    """Play `n_steps` on from `obs` in every row; return them and the observation after them."""
+    env, steps, episodes = envs.unwrapped, [], []
+    for _ in range(n_steps):
+        actions, log_probs, values = agent.act(obs)
+        next_obs, rewards, terminated, _, info = envs.step(actions)  # nothing is ever truncated
+        steps.append((obs, actions, log_probs, values, rewards, terminated))
+        obs = next_obs  # in a row that ended, this is the next prompt
+        end = info.get("final_info", {})
+        for row in np.flatnonzero(terminated) if env.reward_timing == "step" else ():
+            gold_score = end["gold_score"][row] if "gold_score" in end else np.nan
+            episodes.append((end["score"][row], gold_score, len(end["response_ids"][row])))
+    columns = map(np.stack, zip(*steps, strict=True))
+    rollout = Rollout(*columns, last_values=agent.act(obs)[2], episodes=episodes)
+    if env.reward_timing == "deferred":
+        rollout.rewards = env.settle_rewards()
+        for each in env.settled_episodes:
+            gold_score = np.nan if each.gold_score is None else each.gold_score
+            episodes.append((each.score, gold_score, len(each.episode.response_ids)))
+    return rollout, obs
+
+
+def estimate_advantages(rollout: Rollout, rewards: np.ndarray, config: Config) -> np.ndarray:
+    """Return generalised advantage estimates (T, N) of KL-shaped rewards (T, N)."""
+    advantages = np.zeros(rewards.shape, dtype=np.float32)
+    next_values, advantage = rollout.last_values, 0.0
+    for t in reversed(range(len(rewards))):
+        goes_on = 1.0 - rollout.is_end[t]
+        delta = rewards[t] + config.gamma * goes_on * next_values - rollout.values[t]
+        advantage = delta + config.gamma * config.gae_lambda * goes_on * advantage
+        advantages[t], next_values = advantage, rollout.values[t]
+    return advantages
+
+
+def minibatches(
+    rollout: Rollout, advantages: np.ndarray, empty: int, n_batches: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Deal the sequences of a rollout out in a new order.
+
+    Yields:
+        ids (S, L), is_state (S, L) and actions (M,) for `Agent.evaluate`; old log pi, advantages
+        and returns, (M,) each.
+    """
+    cuts = [{0, len(is_end), *(np.flatnonzero(is_end) + 1)} for is_end in rollout.is_end.T]
+    pieces = [(row, *piece) for row, cut in enumerate(cuts) for piece in pairwise(sorted(cut))]
+    for batch in np.array_split(rng.permutation(pieces), min(n_batches, len(pieces))):
+        rows, first, stop = batch.T  # of each sequence: where it stands, from where to where
+        # A sequence's last observation holds the earlier ones: each step wrote one token.
+        ids = rollout.obs[stop - 1, rows]
+        ends = (ids != empty).sum(axis=1)[:, None]
+        cells = np.arange(ends.max())
+        is_state = (ends - (stop - first)[:, None] <= cells) & (cells < ends)
+        steps = np.concatenate([np.arange(*span) for span in zip(first, stop, strict=True)])
+        at = steps, np.repeat(rows, stop - first)
+        returns = advantages[at] + rollout.values[at]
+        ids = np.where(ids == empty, 0, ids)[:, : len(cells)]
+        yield ids, is_state, rollout.actions[at], rollout.log_probs[at], advantages[at], returns
+
+
+def update(
+    agent: Agent,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[tuple[np.ndarray, ...]],
+    config: Config,
+) -> list[float]:
+    """Pass over a rollout once; return each minibatch's largest |ratio - 1|."""
+    differences = []
+    for batch in batches:
+        ids, is_state, actions, old_log_probs, advantages, returns = (
+            torch.as_tensor(array, device=agent.device) for array in batch
+        )
+        log_probs, values = agent.evaluate(ids, is_state, actions)
+        ratio = (log_probs - old_log_probs).exp()
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        clipped = ratio.clamp(1 - config.clip_range, 1 + config.clip_range)
+        policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
+        value_loss = (returns - values).square().mean()
+        optimizer.zero_grad()
+        (policy_loss + config.vf_coef * value_loss).backward()
+        nn.utils.clip_grad_norm_(agent.parameters(), config.max_grad_norm)
+        optimizer.step()
+        differences.append((ratio - 1).abs().max().item())
+    agent.n_updates += 1
+    return differences
+
+
+def main(argv: list[str] | None = None) -> list[dict[str, float]]:
+    """Train, print a line per iteration, and return the numbers of those lines."""
+    parser = argparse.ArgumentParser(description="PPO on a language model in one file.")
+    for field in fields(Config):
+        flag = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(flag, type=type(field.default), default=field.default)
+    config = Config(**vars(parser.parse_args(argv)))
+
+    envs = gym.make_vec(config.env_id, config.num_envs, reward_timing=config.reward_timing)
+    env, agent = envs.unwrapped, Agent(envs, config.seed)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=config.learning_rate, eps=1e-5)
+    rng = np.random.default_rng(config.seed)
+    n_steps = config.n_steps or 2 * env.max_new_tokens
+    n_tokens = n_steps * config.num_envs
+    n_batches = max(1, round(n_tokens / config.batch_size))
+    history: list[dict[str, float]] = []
+    obs, _ = envs.reset(seed=config.seed)
+    while len(history) * n_tokens < config.steps:
+        started = time.perf_counter()
+        rollout, obs = play(envs, agent, obs, n_steps)
+        rewards = kl_shaped(rollout.rewards, rollout.log_probs, env.kl_coef)
+        advantages = estimate_advantages(rollout, rewards, config)
+        differences = []
+        for _ in range(config.n_epochs):
+            batches = minibatches(rollout, advantages, agent.empty, n_batches, rng)
+            differences += update(agent, optimizer, batches, config)
+        scores, gold_scores, lengths = np.array(rollout.episodes).T
+        # What the shaped rewards lack from the scores is the penalty.
+        penalty = (scores.sum() - rewards.sum()) / len(scores)
+        numbers = {
+            "tokens": (len(history) + 1) * n_tokens,
+            "score": scores.mean(),
+            "gold": gold_scores.mean(),
+            "kl": penalty / env.kl_coef if env.kl_coef else np.nan,
+            "length": lengths.mean(),
+            "speed": n_tokens / (time.perf_counter() - started),
+            "off": differences[0],  # 0 but for rounding: acting and learning see the same policy
+        }
+        print(LINE.format(**numbers), flush=True)
+        history.append(numbers)
+    if config.output:
+        agent.language_model.save_pretrained(config.output)
+        env.tokenizer.save(config.output)
+    return history
+
+
+if __name__ == "__main__":
+    main()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from textgym.envs_registry.exact_kl import VOCAB_SIZE, ExactKLTables
 
+from textgym.envs_registry.exact_kl import VOCAB_SIZE, ExactKLTables
 from textgym.types import TokenIds
 
 Policy = Mapping[TokenIds, np.ndarray]

@@ -26,14 +26,12 @@ class EnvParts:
     """Base of both shells; subclasses of them set `task_builder`.
 
     Attributes:
-        task_builder: `build_task(config) -> TextTask`, a module-level function (staticmethod).
         config_class: `TextEnvConfig`, or a subclass with arguments of its own.
         default_kwargs: Defaults that differ from the config's.
         config: The arguments, models and tokenizer resolved to paths.
         task: What the environment is made of.
     """
 
-    task_builder: ClassVar[TaskBuilder | None] = None
     config_class: ClassVar[type[TextEnvConfig]] = TextEnvConfig
     default_kwargs: ClassVar[Mapping[str, Any]] = {}
 
@@ -44,13 +42,20 @@ class EnvParts:
 
     def _build(self, build_task: TaskBuilder | None, num_rows: int, kwargs: dict[str, Any]) -> None:
         check_process()
-        builder = build_task or type(self).task_builder
-        if builder is None:
-            raise TypeError(f"{type(self).__name__} sets no task_builder and was given none")
+        builder = build_task or self.task_builder
         self.task = builder(self.config_class.from_kwargs(**{**self.default_kwargs, **kwargs}))
         self.config = self.task.config
         self._mdp = TokenMDP(self.task, num_rows)
         self._ended_episodes = {}
+
+    @staticmethod
+    def task_builder(config: Any) -> TextTask:
+        """Return the task of a config; every environment sets its own.
+
+        Raises:
+            TypeError: The class sets none and the constructor was given none.
+        """
+        raise TypeError(f"expected a class with a task_builder or build_task=..., for {config!r}")
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -127,7 +127,7 @@ def dataset_prompts(config: TextEnvConfig, tokenizer: Tokenizer) -> PromptSource
     given = {key: value for key, value in arguments.items() if key in known}
     source = check_prompts(function(**given), f"dataset {name!r}")
     if "split" not in known and isinstance(source, PromptList):
-        source = PromptList(take_split(list(source), config.split))
+        source = PromptList(take_split([source[i] for i in range(len(source))], config.split))
     return source
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -24,7 +24,7 @@ class TokenEnv(EnvParts, gym.Env[np.ndarray, np.int64]):
     Action: `Discrete(A)`. Rewards, ends and infos: see docs/environment.md.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 8}
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 8}
 
     def __init__(self, build_task: TaskBuilder | None = None, **kwargs: Any) -> None:
         """Build the environment.
@@ -112,7 +112,7 @@ class TokenEnv(EnvParts, gym.Env[np.ndarray, np.int64]):
     def get_state(self) -> MDPRows:
         """Return an exact copy of the episode and of the generator, for `set_state`."""
         state = self._mdp.get_state([0])
-        state.generators = [copy.deepcopy(self.np_random.bit_generator.state)]
+        state.generators = [copy.deepcopy(dict(self.np_random.bit_generator.state))]
         return state
 
     def set_state(self, state: MDPRows) -> np.ndarray:

@@ -6,7 +6,7 @@ Shape letters: N rows, L width, A actions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -44,7 +44,7 @@ class TokenVectorEnv(EnvParts, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         is_waiting: See the property.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+    metadata: dict[str, Any] = {
         "render_modes": list(RENDER_MODES),
         "render_fps": 8,
         "autoreset_mode": AutoresetMode.SAME_STEP,
@@ -96,7 +96,7 @@ class TokenVectorEnv(EnvParts, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         type(self).__init__(self, build_task, num_envs, autoreset_mode, **kwargs)
         self.spec = state["spec"]
 
-    @property
+    @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """One generator per row, as `SyncVectorEnv` has them."""
         return tuple(self._generators.generators)

@@ -84,7 +84,7 @@ def test_vector_only_arguments() -> None:
         ExactKLEnv(group_size=2)
     with pytest.raises(ValueError, match="gym.make_vec"):
         ExactKLEnv(reward_timing="deferred")
-    with pytest.raises(TypeError, match="no task_builder"):
+    with pytest.raises(TypeError, match="with a task_builder"):
         TokenEnv()
 
 

@@ -36,4 +36,4 @@ class WeightedSum:
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32."""
-        return np.sum(list(self.terms(episodes).values()), axis=0, dtype=np.float32)
+        return np.stack(list(self.terms(episodes).values())).sum(axis=0, dtype=np.float32)

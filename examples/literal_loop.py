@@ -17,6 +17,11 @@ import textgym
 from textgym.agents import PPO
 
 
+def scores(score: float, gold_score: float | None) -> str:
+    """Put the reward model's number beside what was meant, where the task knows it."""
+    return f"score {score:.3f}" + ("" if gold_score is None else f", gold score {gold_score:.3f}")
+
+
 def play_randomly(env: gym.Env, seed: int) -> tuple[float, float]:
     """Play one episode of random tokens, step by step.
 
@@ -35,7 +40,7 @@ def play_randomly(env: gym.Env, seed: int) -> tuple[float, float]:
         token = env.unwrapped.tokenizer.decode([int(action)], skip_special_tokens=False)
         print(f"{token!r:20} log pi_ref {info['ref_log_prob']:8.3f}   reward {reward:8.3f}")
     parts = env.unwrapped.kl_coef * log_prob + info["score"]
-    print(f"the end by {info['finish_reason']!r}: score {info['score']:.3f}")
+    print(f"end by {info['finish_reason']!r}: {scores(info['score'], info.get('gold_score'))}")
     print(f"sum of rewards {total:.3f} = kl_coef * sum of log pi_ref + score = {parts:.3f}\n")
     return total, parts
 
@@ -54,7 +59,7 @@ def main(argv: list[str] | None = None) -> tuple[float, float]:
     agent = PPO("TransformerPolicy", env, seed=args.seed)
     for episode in textgym.rollout(env, agent, 3, seed=args.seed):
         print(f"{episode.prompt.text}{episode.response}")
-        print(f"score {episode.score:.3f}, gold {episode.gold_score}\n")
+        print(scores(episode.score, episode.gold_score) + "\n")
     return sums
 
 

@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+
 from textgym.envs_registry.summarize_posts.lexicon import OUTCOMES, PEOPLE, TOPICS
 from textgym.envs_registry.summarize_posts.wording import pick
 

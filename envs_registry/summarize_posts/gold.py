@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from textgym.envs_registry.summarize_posts.grammar import Clause, read_summary
 
+from textgym.envs_registry.summarize_posts.grammar import Clause, read_summary
 from textgym.types import Episode
 
 FACT_CREDIT = {

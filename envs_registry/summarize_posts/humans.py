@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from textgym.envs_registry.summarize_posts.facts import TOLD_FACTS, alternatives
 from textgym.envs_registry.summarize_posts.lexicon import PEOPLE
 from textgym.envs_registry.summarize_posts.phrasings import CONNECTORS, SUMMARY_CLAUSES

@@ -5,11 +5,11 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
+
 from textgym.envs_registry.summarize_posts import phrasings
 from textgym.envs_registry.summarize_posts.facts import SPLITS, draw_facts, split_of
 from textgym.envs_registry.summarize_posts.humans import reference_summary
 from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, pick, words_of
-
 from textgym.types import Prompt
 
 DEFAULT_SIZES = {"train": 1_000_000, "validation": 10_000, "test": 10_000}

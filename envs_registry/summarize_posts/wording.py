@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
+
 from textgym.envs_registry.summarize_posts.lexicon import ACTIONS, ATTEMPTS, FILLERS, PRONOUNS
 
 Item = TypeVar("Item")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from textgym.agents.intervals import (
     bootstrap_interval,
     mean_interval,

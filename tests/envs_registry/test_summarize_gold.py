@@ -6,13 +6,13 @@ import time
 
 import numpy as np
 import pytest
+
 from textgym.envs_registry.summarize_posts.gold import FACT_CREDIT, FLOOR, SummarizeGold, gold_terms
 from textgym.envs_registry.summarize_posts.grammar import read_clause
 from textgym.envs_registry.summarize_posts.humans import ideal_summary, reference_summary
 from textgym.envs_registry.summarize_posts.phrasings import SUMMARY_CLAUSES
 from textgym.envs_registry.summarize_posts.posts import SummarizePosts
 from textgym.envs_registry.summarize_posts.wording import phrase, words_of
-
 from textgym.rewards.base import RewardFn, score_episodes
 from textgym.types import Episode, Prompt
 

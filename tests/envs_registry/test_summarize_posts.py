@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
 from textgym.envs_registry.summarize_posts import lexicon, phrasings
 from textgym.envs_registry.summarize_posts.facts import (
     SPLITS,

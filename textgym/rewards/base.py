@@ -66,6 +66,7 @@ def _checked(name: str, values: np.ndarray, episodes: Sequence[Episode]) -> np.n
         episode = episodes[int(bad[0])]
         raise ValueError(
             f"reward {name!r} gave {float(array[bad[0]])} for prompt_id "
-            f"{episode.prompt.prompt_id} (response {episode.response[:80]!r}); expected a finite number"
+            f"{episode.prompt.prompt_id} (response {episode.response[:80]!r}); "
+            "expected a finite number"
         )
     return array

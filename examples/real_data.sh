@@ -10,18 +10,19 @@ cd "$(dirname "$0")/.."
 HH=../shared/data/hh_rlhf_helpful_base.train.jsonl.gz
 PAPERS=../shared/data/scitldr_a.train.jsonl.gz
 RUNS=runs/real-data
+export LC_NUMERIC=C TIMEFORMAT='%R %U %S'
 
 step() { # step RESULT COMMAND...; RESULT may be a pattern
-  local result=$1 start=$SECONDS tenths
+  local result=$1
   shift
   if compgen -G "$result" >/dev/null; then
     printf '== there already: %s\n' "$result"
     return
   fi
   printf '\n== %s\n' "$*"
-  "$@"
-  tenths=$(((SECONDS - start + 3) / 6))
-  printf '== %s: %d.%d minutes\n' "$result" $((tenths / 10)) $((tenths % 10)) | tee -a $RUNS/minutes.txt
+  { time "$@" 2>&3; } 3>&2 2>$RUNS/seconds.txt
+  awk -v result="$result" '{ printf "== %s: %.1f minutes, %.1f of processor time\n", result,
+    $1 / 60, ($2 + $3) / 60 }' $RUNS/seconds.txt | tee -a $RUNS/minutes.txt
 }
 
 scratch() {
@@ -31,12 +32,12 @@ scratch() {
     --epochs 5 --output $RUNS/scratch/sft
   step $RUNS/scratch/reward/results.json textgym reward $HH --held-out splits \
     --model $RUNS/scratch/sft/model --reference-model $RUNS/scratch/sft/model \
-    --max-prompt-tokens 192 --max-response-tokens 128 --batch-tokens 4096 --epochs 2 \
+    --max-prompt-tokens 192 --max-response-tokens 128 --batch-tokens 4096 --epochs 1 \
     --n-normalisation 256 --output $RUNS/scratch/reward
   step "$RUNS/scratch/ppo/*/result.json" textgym train RLHF-Helpful-v0 --env-kwarg dataset=$HH \
     --env-kwarg reference_model=$RUNS/scratch/sft/model \
     --env-kwarg reward_model=$RUNS/scratch/reward/model \
-    --steps 100000 --n-steps 96 --learning-rate 2e-4 --eval-prompts 0 --output $RUNS/scratch/ppo
+    --steps 100000 --n-steps 96 --learning-rate 1e-4 --eval-prompts 0 --output $RUNS/scratch/ppo
   step $RUNS/scratch/evaluation.json textgym evaluate $RUNS/scratch/ppo/* --samples 3 \
     --judge metric:rouge --json $RUNS/scratch/evaluation.json
 }
@@ -56,7 +57,7 @@ random_weights() { # a shorter road from a folder of random weights: gpt2 or qwe
     --env-kwarg reference_model=$RUNS/$kind/sft/model \
     --env-kwarg reward_model=$RUNS/$kind/reward/model \
     --env-kwarg max_prompt_tokens=128 --env-kwarg max_new_tokens=48 \
-    --steps 30000 --n-steps 64 --learning-rate 2e-4 --eval-prompts 0 --output $RUNS/$kind/ppo
+    --steps 30000 --n-steps 64 --learning-rate 1e-4 --eval-prompts 0 --output $RUNS/$kind/ppo
   step $RUNS/$kind/evaluation.json textgym evaluate $RUNS/$kind/ppo/* --samples 3 \
     --judge metric:rouge --json $RUNS/$kind/evaluation.json
 }

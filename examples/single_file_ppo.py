@@ -177,7 +177,8 @@ def minibatches(
     pieces = [(row, *piece) for row, cut in enumerate(cuts) for piece in pairwise(sorted(cut))]
     for batch in np.array_split(rng.permutation(pieces), min(n_batches, len(pieces))):
         rows, first, stop = batch.T  # of each sequence: where it stands, from where to where
-        # A sequence's last observation holds the earlier ones: each step wrote one token.
+        # A sequence's last observation holds the earlier ones: each step wrote one token. Nobody
+        # asks what follows the last action, so that one is not needed.
         ids = rollout.obs[stop - 1, rows]
         ends = (ids != empty).sum(axis=1)[:, None]
         cells = np.arange(ends.max())
@@ -242,7 +243,7 @@ def main(argv: list[str] | None = None) -> list[dict[str, float]]:
         for _ in range(config.n_epochs):
             batches = minibatches(rollout, advantages, agent.empty, n_batches, rng)
             differences += update(agent, optimizer, batches, config)
-        scores, gold_scores, lengths = np.array(rollout.episodes).T
+        scores, gold_scores, lengths = np.array(rollout.episodes).reshape(-1, 3).T
         # What the shaped rewards lack from the scores is the penalty.
         penalty = (scores.sum() - rewards.sum()) / len(scores)
         numbers = {

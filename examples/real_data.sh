@@ -37,7 +37,7 @@ scratch() {
   step "$RUNS/scratch/ppo/*/result.json" textgym train RLHF-Helpful-v0 --env-kwarg dataset=$HH \
     --env-kwarg reference_model=$RUNS/scratch/sft/model \
     --env-kwarg reward_model=$RUNS/scratch/reward/model \
-    --steps 100000 --n-steps 96 --learning-rate 1e-4 --eval-prompts 0 --output $RUNS/scratch/ppo
+    --steps 61440 --n-steps 96 --learning-rate 1e-4 --eval-prompts 0 --output $RUNS/scratch/ppo
   step $RUNS/scratch/evaluation.json textgym evaluate $RUNS/scratch/ppo/* --samples 3 \
     --judge metric:rouge --json $RUNS/scratch/evaluation.json
 }
@@ -66,7 +66,7 @@ papers() {
   step "$RUNS/papers/ppo/*/result.json" textgym train RLHF-Summarize-v0 --env-kwarg dataset=$PAPERS \
     --env-kwarg dataset_columns=prompt=source,reference=target \
     --env-kwarg "prompt_template={prompt}\n\nTL;DR:" --env-kwarg reward=rouge \
-    --env-kwarg max_prompt_tokens=192 --steps 60000 --kl-coef 0.005 --eval-prompts 0 \
+    --env-kwarg max_prompt_tokens=192 --steps 49152 --kl-coef 0.005 --eval-prompts 0 \
     --output $RUNS/papers/ppo
   step $RUNS/papers/evaluation.json textgym evaluate $RUNS/papers/ppo/* --samples 3 \
     --judge metric:rouge --json $RUNS/papers/evaluation.json

@@ -128,7 +128,7 @@ def test_ppo_summarize_trains_and_saves(load_example: LoadExample, tmp_path: Pat
         BUNDLE.path_of("reference_model"), dtype=torch.float32
     )
     moved = [
-        float((new - old).abs().max())
+        float((new - old).detach().abs().max())
         for new, old in zip(
             saved.policy.language_model.parameters(), reference.parameters(), strict=True
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT_LEARNING_RATES = {"bundled": 1e-4, "scratch": 1e-3, "pretrained": 3e-6}
+DEFAULT_LEARNING_RATES = {"bundled": 3e-4, "scratch": 1e-3, "pretrained": 3e-6}
+DEFAULT_FINAL_FRACTIONS = {"bundled": 0.1, "scratch": 1.0, "pretrained": 1.0}
 DEFAULT_WARMUPS = {"bundled": 0.0, "scratch": 0.0, "pretrained": 0.05}
 
 
@@ -40,10 +41,10 @@ class LearningRate:
         return self.peak * (1.0 - share * (1.0 - self.final_fraction))
 
 
-def default_learning_rate(kind: str, final_fraction: float = 1.0) -> LearningRate:
+def default_learning_rate(kind: str, final_fraction: float | None = None) -> LearningRate:
     """Give the default schedule of a kind of model, one of `model_kind`'s answers."""
     return LearningRate(
         peak=DEFAULT_LEARNING_RATES[kind],
         warmup=DEFAULT_WARMUPS[kind],
-        final_fraction=final_fraction,
+        final_fraction=DEFAULT_FINAL_FRACTIONS[kind] if final_fraction is None else final_fraction,
     )

@@ -63,8 +63,8 @@ class PPOPreset(SharedPreset):
         target_kl: Stops an update whose approximate KL passes 1.5 times this; None for never.
     """
 
-    batch_size: int | None = 1536
-    n_epochs: int = 4
+    batch_size: int | None = 6144
+    n_epochs: int = 2
     clip_range: Any = 0.2
     clip_range_vf: Any = None
     target_kl: float | None = None

@@ -56,7 +56,13 @@ def main(argv: list[str] | None = None) -> float:
     # From scratch a high rate is needed at first and does harm once the answers are right.
     rate = LearningRate(peak=1e-3, final_fraction=0.0)
     agent = PPO(
-        "TransformerPolicy", envs, n_steps=8, batch_size=256, learning_rate=rate, seed=args.seed
+        "TransformerPolicy",
+        envs,
+        n_steps=8,
+        n_epochs=4,
+        batch_size=256,
+        learning_rate=rate,
+        seed=args.seed,
     )
     agent.learn(args.steps)
 

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM
 import textgym
 from textgym.agents import PPO
 from textgym.agents.advantages import generalized_advantages
-from textgym.agents.learning_rate import DEFAULT_LEARNING_RATES
+from textgym.agents.learning_rate import DEFAULT_FINAL_FRACTIONS, DEFAULT_LEARNING_RATES
 from textgym.agents.presets import PPO_PRESETS
 from textgym.agents.vec_env_adapter import DEFAULT_NUM_ENVS
 from textgym.dataset_files import read_rows
@@ -185,6 +185,7 @@ class TestSingleFilePPO:
         names += ("max_grad_norm",)
         assert {n: getattr(config, n) for n in names} == {n: getattr(preset, n) for n in names}
         assert config.learning_rate == DEFAULT_LEARNING_RATES["bundled"]
+        assert DEFAULT_FINAL_FRACTIONS["bundled"] == 0.1
         assert config.num_envs == DEFAULT_NUM_ENVS
         # What the file leaves out is off, and rollouts last twice the longest response.
         assert preset.n_steps is None and config.n_steps == 0

@@ -10,14 +10,15 @@ import importlib
 from typing import Any
 
 from textgym.envs_registry.specs import register_all
+from textgym.rollout import rollout
 from textgym.types import Episode, Prompt
 
 __version__ = "0.1.0"
 
-# Name to module: these need torch or much of the package, so they wait for their first use.
+# Name to module: these need much of the package, so they wait for their first use. `rollout` may
+# not: importing the module of the same name would put the module in the function's place.
 _LAZY = {
     "register_text_env": "textgym.registration",
-    "rollout": "textgym.rollout",
     "check_text_env": "textgym.testing",
 }
 

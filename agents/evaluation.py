@@ -78,7 +78,10 @@ class EvaluationConfig:
 class EvaluablePolicy(Protocol):
     """What evaluation needs of a policy: `TransformerPolicy` has it."""
 
-    device: torch.device
+    @property
+    def device(self) -> torch.device:
+        """Where its networks are."""
+        ...
 
     def predict(
         self,

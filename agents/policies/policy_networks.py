@@ -54,7 +54,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
         temperature: float = 1.0,
         action_tokens: Sequence[int] | None = None,
         eos_ids: Sequence[int] = (),
-        micro_batch_tokens: int = 8192,
+        micro_batch_tokens: int | None = None,
         gradient_checkpointing: bool = False,
         entropy: str = "report",
         seed: int | None = None,
@@ -69,6 +69,8 @@ class LanguageModelPolicy(ActorCriticPolicy):
         check_choice("entropy", entropy, ENTROPIES)
         if use_sde:
             raise ValueError("use_sde must be False: actions are tokens")
+        if micro_batch_tokens is not None and micro_batch_tokens < 1:
+            raise ValueError(f"micro_batch_tokens must be at least 1, got {micro_batch_tokens!r}")
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature!r}")
         self.model, self.value, self.value_init = model or DEFAULT_SCRATCH, value, value_init
@@ -212,7 +214,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
             return self.rules.logits(state.logits(hidden), ids, lengths, known), value_hidden
 
     def _sample(self, logits: th.Tensor) -> th.Tensor:
-        if self.generator.device != logits.device:
+        if self.generator.device.type != logits.device.type:
             self.seed_sampling(self.seed)
         return sample(logits, self.generator)
 
@@ -235,6 +237,11 @@ class LanguageModelPolicy(ActorCriticPolicy):
             if not self._value_trunk:
                 return hidden, hidden
             return hidden, hidden_states(self._value_trunk[0], tokens)[rows, last]
+
+    @property
+    def _token_budget(self) -> int:
+        # Measured on two CPU cores with a model of a million weights: 8,192 costs a quarter more.
+        return self.micro_batch_tokens or (2048 if self.device.type == "cpu" else 16384)
 
     def _evaluate_group(self, group: PackedGroup) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         if self.gradient_checkpointing and th.is_grad_enabled():

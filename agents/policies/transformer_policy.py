@@ -49,7 +49,8 @@ class TransformerPolicy(LanguageModelPolicy):
         temperature: Divides the logits before the softmax, above 0.
         action_tokens: Token id of each action; None for the identity.
         eos_ids: End tokens, for the config of a fresh model.
-        micro_batch_tokens: Padded tokens per forward of `evaluate_actions`.
+        micro_batch_tokens: Padded tokens per forward of `evaluate_actions`; None: 2,048 on a CPU,
+            16,384 elsewhere.
         gradient_checkpointing: Recompute each micro-batch in the backward pass: memory for one
             micro-batch's activations instead of all.
         entropy: "gradient" (exact, differentiable), "report" (exact, no gradient) or "none".
@@ -149,7 +150,7 @@ class TransformerPolicy(LanguageModelPolicy):
             prompt_lengths=packed["prompt_lengths"],
             actions=actions.long().flatten(),
             empty_id=self.vocab_size,
-            token_budget=self.micro_batch_tokens,
+            token_budget=self._token_budget,
         )
         return values, log_probs, None if self.entropy == "none" else entropies
 

@@ -256,6 +256,7 @@ def test_bfloat16_keeps_float32_numbers(tiny_model_folder: Path) -> None:
         ({"dtype": "float16"}, "dtype must be one of"),
         ({"entropy": "yes"}, "entropy must be one of"),
         ({"temperature": 0.0}, "temperature"),
+        ({"micro_batch_tokens": 0}, "micro_batch_tokens"),
         ({"use_sde": True}, "use_sde"),
     ],
 )

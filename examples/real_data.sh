@@ -3,7 +3,7 @@
 # docs/real-data.md explains each step and gives the figures. A step whose result is there already
 # is skipped, so an interrupted run goes on. Each step says how many minutes it took.
 #
-#   bash examples/real_data.sh            all roads: scratch, gpt2, qwen2, papers
+#   bash examples/real_data.sh            all roads: scratch, gpt2, qwen2, papers, tuned_papers
 #   bash examples/real_data.sh gpt2       one of them
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,9 +20,9 @@ step() { # step RESULT COMMAND...; RESULT may be a pattern
     return
   fi
   printf '\n== %s\n' "$*"
-  { time "$@" 2>&3; } 3>&2 2>$RUNS/seconds.txt
+  { time "$@" 2>&3; } 3>&2 2>"$RUNS/seconds-$$.txt"
   awk -v result="$result" '{ printf "== %s: %.1f minutes, %.1f of processor time\n", result,
-    $1 / 60, ($2 + $3) / 60 }' $RUNS/seconds.txt | tee -a $RUNS/minutes.txt
+    $1 / 60, ($2 + $3) / 60 }' "$RUNS/seconds-$$.txt" | tee -a $RUNS/minutes.txt
 }
 
 scratch() {
@@ -68,19 +68,37 @@ papers() {
   step "$RUNS/papers/ppo/*/result.json" textgym train RLHF-Summarize-v0 --env-kwarg dataset=$PAPERS \
     --env-kwarg dataset_columns=prompt=source,reference=target \
     --env-kwarg "prompt_template={prompt}\n\nTL;DR:" --env-kwarg reward=rouge \
-    --env-kwarg max_prompt_tokens=192 --steps 49152 --kl-coef 0.005 --eval-prompts 0 \
+    --env-kwarg max_prompt_tokens=192 --steps 36864 --kl-coef 0.005 --eval-prompts 0 \
     --output $RUNS/papers/ppo
   step $RUNS/papers/evaluation.json textgym evaluate $RUNS/papers/ppo/* --samples 3 \
     --judge metric:rouge --json $RUNS/papers/evaluation.json
 }
 
+tuned_papers() { # the same from a reference model that has read papers
+  step $RUNS/tuned-papers/sft/results.json textgym sft $PAPERS --held-out splits \
+    --columns prompt=source,response=target --template "{prompt}\n\nTL;DR:" \
+    --model envs_registry/assets/summarize-v0/reference_model --loss-on all \
+    --max-prompt-tokens 192 --max-response-tokens 64 --batch-tokens 2048 --epochs 2 \
+    --output $RUNS/tuned-papers/sft
+  step "$RUNS/tuned-papers/ppo/*/result.json" textgym train RLHF-Summarize-v0 \
+    --env-kwarg dataset=$PAPERS --env-kwarg dataset_columns=prompt=source,reference=target \
+    --env-kwarg "prompt_template={prompt}\n\nTL;DR:" --env-kwarg reward=rouge \
+    --env-kwarg reference_model=$RUNS/tuned-papers/sft/model \
+    --env-kwarg max_prompt_tokens=192 --env-kwarg max_new_tokens=64 --steps 40960 --n-steps 64 \
+    --n-epochs 4 --batch-size 1536 --learning-rate 1e-4 --kl-coef 0.005 --eval-prompts 0 \
+    --output $RUNS/tuned-papers/ppo
+  step $RUNS/tuned-papers/evaluation.json textgym evaluate $RUNS/tuned-papers/ppo/* --samples 3 \
+    --judge metric:rouge --json $RUNS/tuned-papers/evaluation.json
+}
+
 mkdir -p $RUNS
-for road in "${@:-scratch gpt2 qwen2 papers}"; do
+for road in "${@:-scratch gpt2 qwen2 papers tuned_papers}"; do
   for name in $road; do
     case $name in
       gpt2 | qwen2) random_weights "$name" ;;
-      scratch | papers) "$name" ;;
-      *) printf 'unknown road %s; expected scratch, gpt2, qwen2 or papers\n' "$name" >&2 && exit 2 ;;
+      scratch | papers | tuned_papers) "$name" ;;
+      *) printf 'unknown road %s; expected scratch, gpt2, qwen2, papers or tuned_papers\n' "$name" >&2
+        exit 2 ;;
     esac
   done
 done

@@ -8,9 +8,9 @@ from textgym.agents.kl_shaping import kl_shaped
 from textgym.agents.learning_rate import LearningRate
 from textgym.agents.policies import SlotState, TransformerPolicy
 from textgym.agents.ppo import PPO
-from textgym.agents.rollout_buffer import SequenceRolloutBuffer
-from textgym.agents.sequence_rollouts import SequenceRollouts
-from textgym.agents.vec_env_adapter import TextVecEnv, as_vec_env
+from textgym.agents.rollouts.rollout_buffer import SequenceRolloutBuffer
+from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
+from textgym.agents.rollouts.vec_env_adapter import TextVecEnv, as_vec_env
 
 __all__ = [
     "A2C",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from textgym.agents.sequence_rollouts import SequenceRollouts
-from textgym.agents.statistics import Sample
+from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
+from textgym.agents.rollouts.statistics import Sample
 
 
 class SampleCallback(BaseCallback):

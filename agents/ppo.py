@@ -8,11 +8,11 @@ import stable_baselines3
 import torch as th
 from stable_baselines3.common.type_aliases import Schedule
 
-from textgym.agents.preparation import prepare
 from textgym.agents.presets import FROM_PRESET, PPO_PRESETS, resolved
-from textgym.agents.saving import SavedAsFolder
-from textgym.agents.sequence_rollouts import SequenceRollouts
-from textgym.agents.vec_env_adapter import DEFAULT_NUM_ENVS
+from textgym.agents.rollouts.preparation import prepare
+from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
+from textgym.agents.rollouts.vec_env_adapter import DEFAULT_NUM_ENVS
+from textgym.agents.storage.saving import SavedAsFolder
 
 
 class PPO(SavedAsFolder, SequenceRollouts, stable_baselines3.PPO):

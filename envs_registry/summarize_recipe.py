@@ -6,7 +6,7 @@ from typing import Any
 
 ENV_ID = "RLHF-Summarize-v0"
 
-# Keyword arguments of `textgym.agents.bundle.BundleRecipe`.
+# Keyword arguments of `textgym.agents.bundles.bundle.BundleRecipe`.
 RECIPE: dict[str, Any] = {
     "env_id": ENV_ID,
     "data_seed": 0,

@@ -35,6 +35,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.testing",),
     ("textgym.envs_registry",),
     ("textgym",),
+    ("textgym.agents.intervals", "textgym.agents.presets", "textgym.agents.learning_rate"),
+    ("textgym.agents.advantages", "textgym.agents.kl_control", "textgym.agents.kl_shaping"),
+    ("textgym.agents.storage.checkpoint", "textgym.agents.storage.optimizer_files"),
+    ("textgym.agents.supervised", "textgym.agents.policies"),
+    ("textgym.agents.rollouts", "textgym.agents.callbacks"),
+    ("textgym.agents.storage", "textgym.agents.ppo", "textgym.agents.a2c"),
+    ("textgym.agents.runs", "textgym.agents.evaluation", "textgym.agents.bundles"),
     ("textgym.agents",),
     ("textgym.cli",),
 )

@@ -20,7 +20,7 @@ from textgym.agents import PPO
 from textgym.agents.advantages import generalized_advantages
 from textgym.agents.learning_rate import DEFAULT_FINAL_FRACTIONS, DEFAULT_LEARNING_RATES
 from textgym.agents.presets import PPO_PRESETS
-from textgym.agents.vec_env_adapter import DEFAULT_NUM_ENVS
+from textgym.agents.rollouts.vec_env_adapter import DEFAULT_NUM_ENVS
 from textgym.dataset_files import read_rows
 from textgym.envs_registry.summarize import BUNDLE
 from textgym.types import Episode

@@ -15,8 +15,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from textgym import envs_registry
-from textgym.agents.fresh_models import SCRATCH_PREFIX, fresh_causal_lm, is_scratch
 from textgym.agents.policies.policy_files import VALUE_HEAD, read_value_head
+from textgym.agents.supervised.fresh_models import SCRATCH_PREFIX, fresh_causal_lm, is_scratch
 from textgym.models.loading import copy_causal_lm, load_sequence_classifier
 from textgym.models.trunk import head_width
 

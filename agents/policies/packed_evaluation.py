@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch as th
 
-from textgym.agents.token_batches import sorted_batches
+from textgym.agents.supervised.token_batches import sorted_batches
 
 GroupEvaluator = Callable[["PackedGroup"], tuple[th.Tensor, th.Tensor, th.Tensor]]
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 
-from textgym.agents.checkpoint import (
+from textgym.agents.storage.checkpoint import (
     CheckpointError,
     load_json,
     load_tensors,

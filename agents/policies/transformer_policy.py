@@ -13,7 +13,6 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.distributions import CategoricalDistribution
 
-from textgym.agents.checkpoint import open_folder, save_folder
 from textgym.agents.policies.packed_evaluation import evaluate_in_groups, single_action_segments
 from textgym.agents.policies.policy_files import (
     VALUE,
@@ -24,6 +23,7 @@ from textgym.agents.policies.policy_files import (
 )
 from textgym.agents.policies.policy_networks import LanguageModelPolicy
 from textgym.agents.policies.slot_state import SlotState
+from textgym.agents.storage.checkpoint import open_folder, save_folder
 from textgym.models.loading import resolve_device
 from textgym.models.sampling import log_probs_of
 from textgym.tokenizer import Tokenizer

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from textgym.agents.preference_data import load_preferences
-from textgym.agents.text_data import load_text_pairs
+from textgym.agents.supervised.preference_data import load_preferences
+from textgym.agents.supervised.text_data import load_text_pairs
 from textgym.file_prompts import FilePrompts
 
 HELD_OUT = ("validation", "test")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch as th
 
-from textgym.agents import PPO, LearningRate, sequence_rollouts
+from textgym.agents import PPO, LearningRate
+from textgym.agents.rollouts import sequence_rollouts
 from textgym.envs_registry.exact_kl import VOCAB_SIZE
 from textgym.envs_registry.exact_kl_solution import exact_solution, objective
 

@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM
 
 import textgym
 from textgym.agents.policies import TransformerPolicy
-from textgym.agents.run_folder import RunFolder
-from textgym.agents.run_recording import RunRecorder
+from textgym.agents.runs.run_folder import RunFolder
+from textgym.agents.runs.run_recording import RunRecorder
 from textgym.cli.main import main
 from textgym.cli.train_config import PPO_FLAGS, SHARED_FLAGS
 

@@ -19,8 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from textgym.agents.bundle import CARD, build_bundle
-from textgym.agents.bundle_recipe import BundleRecipe
+from textgym.agents.bundles.bundle import CARD, build_bundle
+from textgym.agents.bundles.bundle_recipe import BundleRecipe
 from textgym.cli.environment import load_quietly
 from textgym.cli.flags import add_config_flags, config_from, nearest
 from textgym.envs_registry.summarize_posts.gold import SummarizeGold

@@ -20,18 +20,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from textgym.agents.before_after import (
+from textgym.agents.evaluation.before_after import (
     BeforeAfter,
     compare_with_reference,
     comparison_table,
     pairs_text,
     sample_pairs,
 )
-from textgym.agents.checkpoint import save_json
-from textgym.agents.evaluation import EvaluationConfig, make_evaluation_env
-from textgym.agents.judges import judge_named
-from textgym.agents.policy_sources import policy_from
-from textgym.agents.run_folder import RunFolder, is_run_folder
+from textgym.agents.evaluation.held_out import EvaluationConfig, make_evaluation_env
+from textgym.agents.evaluation.judges import judge_named
+from textgym.agents.evaluation.policy_sources import policy_from
+from textgym.agents.runs.run_folder import RunFolder, is_run_folder
+from textgym.agents.storage.checkpoint import save_json
 from textgym.cli.environment import add_env_arguments, env_kwargs, load_quietly
 from textgym.cli.flags import add_config_flags, config_from
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from textgym.agents.preference_data import load_preferences
-from textgym.agents.reward_measures import RewardMeasures
-from textgym.agents.reward_training import RewardTrainingConfig, train_reward_model
+from textgym.agents.supervised.preference_data import load_preferences
+from textgym.agents.supervised.reward_measures import RewardMeasures
+from textgym.agents.supervised.reward_training import RewardTrainingConfig, train_reward_model
 from textgym.cli.environment import load_quietly
 from textgym.cli.flags import add_config_flags, config_from, with_newlines
 from textgym.cli.sft import HELD_OUT_HELP, HELD_OUT_SPLITS, SPLITS, chat_renderer

@@ -17,9 +17,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from textgym.agents.fresh_models import is_scratch
-from textgym.agents.sft import TRAIN_TOKENIZER, SFTConfig, train_sft
-from textgym.agents.text_data import TextPair, load_text_pairs
+from textgym.agents.supervised.fresh_models import is_scratch
+from textgym.agents.supervised.sft import TRAIN_TOKENIZER, SFTConfig, train_sft
+from textgym.agents.supervised.text_data import TextPair, load_text_pairs
 from textgym.cli.environment import load_quietly
 from textgym.cli.flags import add_config_flags, config_from, with_newlines
 from textgym.dialogues import RenderChat

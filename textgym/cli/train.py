@@ -24,20 +24,20 @@ from typing import Any
 import gymnasium as gym
 from stable_baselines3.common.callbacks import CallbackList
 
-from textgym.agents.before_after import (
+from textgym.agents.evaluation.before_after import (
     BeforeAfter,
     compare_with_reference,
     comparison_table,
     pairs_text,
     sample_pairs,
 )
-from textgym.agents.checkpoint import save_json
-from textgym.agents.evaluation import EvaluationConfig, make_evaluation_env
-from textgym.agents.figures import draw_figures
-from textgym.agents.judges import judge_named, reward_judge
-from textgym.agents.policy_sources import ALGORITHMS
-from textgym.agents.run_folder import RunFolder
-from textgym.agents.run_recording import EarlyStop, ProgressBar, RunRecorder, interrupts_noted
+from textgym.agents.evaluation.held_out import EvaluationConfig, make_evaluation_env
+from textgym.agents.evaluation.judges import judge_named, reward_judge
+from textgym.agents.evaluation.policy_sources import ALGORITHMS
+from textgym.agents.runs.figures import draw_figures
+from textgym.agents.runs.run_folder import RunFolder
+from textgym.agents.runs.run_recording import EarlyStop, ProgressBar, RunRecorder, interrupts_noted
+from textgym.agents.storage.checkpoint import save_json
 from textgym.cli import train_config
 from textgym.cli.environment import load_quietly
 from textgym.cli.train_config import (

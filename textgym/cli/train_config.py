@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from textgym.agents.evaluation.policy_sources import ALGORITHMS
 from textgym.agents.policies import TransformerPolicy
-from textgym.agents.policy_sources import ALGORITHMS
 from textgym.agents.presets import A2C_PRESETS, PPO_PRESETS, PPOPreset, SharedPreset
-from textgym.agents.run_folder import RunFolder
+from textgym.agents.runs.run_folder import RunFolder
 from textgym.cli.environment import add_env_arguments, env_kwargs
 from textgym.cli.flags import add_config_flags, add_parameter_flags, config_from, given
 

@@ -1,0 +1,1 @@
+"""The models that an environment brings along, and how they are built."""

@@ -1,0 +1,339 @@
+"""The builder of an environment's bundled models: tokenizer, reference model, reward model.
+
+Stages, each kept in a work folder and skipped when it is complete there: tokenizer, supervised
+fine-tuning, comparisons, reward model, export in float16, measures on what was exported.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
+
+from textgym.agents.bundles.bundle_measures import Measured, measure_bundle
+from textgym.agents.bundles.bundle_recipe import STAGES, BundleRecipe, stages_after_change
+from textgym.agents.bundles.comparisons import (
+    Comparisons,
+    judged_comparisons,
+    load_comparisons,
+    sample_episodes,
+    save_comparisons,
+)
+from textgym.agents.storage.checkpoint import (
+    load_json,
+    open_folder,
+    save_folder,
+    save_json,
+)
+from textgym.agents.supervised.reward_training import RewardTrainingConfig, train_reward_model
+from textgym.agents.supervised.sft import SFTConfig, save_language_model, train_sft
+from textgym.agents.supervised.text_data import pairs_from_prompts
+from textgym.models.loading import load_causal_lm, resolve_device
+from textgym.models.reward_model import ScoreScale, write_score_scale
+from textgym.prompts import PromptSource
+from textgym.rewards.base import RewardFn
+from textgym.tokenizer import Tokenizer, load_tokenizer, train_sentencepiece
+from textgym.types import Prompt
+
+MAX_BYTES = 6_000_000
+REFERENCE_MODEL, REWARD_MODEL, CARD = "reference_model", "reward_model", "card.json"
+_STAGE_FOLDERS = {
+    "tokenizer": ("tokenizer",),
+    "sft": ("sft",),
+    "comparisons": ("comparisons", "held_out"),
+    "reward": ("reward",),
+    "export": ("export",),
+    "measures": (),
+}
+
+
+def build_bundle(
+    recipe: BundleRecipe,
+    prompts_by_split: Mapping[str, PromptSource],
+    gold: RewardFn,
+    folder: str | Path,
+    *,
+    work: str | Path | None = None,
+    command: str = "",
+    progress: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Build, measure and save a bundle; an interrupted build goes on where it stopped.
+
+    Args:
+        recipe: What to build.
+        prompts_by_split: Sources "train" and "validation", with human references in "train" and
+            "validation" both.
+        gold: The hidden utility of finished episodes.
+        folder: Gets `reference_model/`, `reward_model/` and `card.json`, all at once at the end.
+        work: Where the stages are kept; beside `folder`, with ".work" added, where None. Stages
+            that an earlier recipe built are kept where the change does not touch them.
+        command: The command that builds it again, for the card.
+        progress: Show bars with the time left.
+        report: Called with one line as each stage begins or is found complete.
+
+    Returns:
+        The card.
+
+    Raises:
+        ValueError: Too few prompts, or a bundle above `MAX_BYTES`.
+        CheckpointError: A stage in `work` is damaged.
+    """
+    folder = Path(folder)
+    work = folder.with_name(folder.name + ".work") if work is None else Path(work)
+    return _Build(recipe, prompts_by_split, gold, work, progress, report).run(folder, command)
+
+
+class _Build:
+    """The stages of one build, in the order in which they run."""
+
+    def __init__(
+        self,
+        recipe: BundleRecipe,
+        prompts_by_split: Mapping[str, PromptSource],
+        gold: RewardFn,
+        work: Path,
+        progress: bool,
+        report: Callable[[str], None],
+    ) -> None:
+        self.recipe, self.gold, self.work = recipe, gold, work
+        self.train, self.validation = prompts_by_split["train"], prompts_by_split["validation"]
+        self.progress, self.report = progress, report
+        self.seconds: dict[str, float] = {}
+        needed = recipe.n_sft_posts + recipe.n_comparison_prompts + recipe.n_normalisation
+        if len(self.train) < needed:
+            raise ValueError(f"expected at least {needed} training prompts, got {len(self.train)}")
+        self.n_held_out_pairs = min(500, max(20, recipe.n_sft_posts // 50))
+        needed = recipe.n_evaluation + recipe.n_held_out_prompts + self.n_held_out_pairs
+        if len(self.validation) < needed:
+            raise ValueError(
+                f"expected at least {needed} validation prompts, got {len(self.validation)}"
+            )
+
+    def run(self, folder: Path, command: str) -> dict[str, Any]:
+        self._claim_work_folder()
+        build: Mapping[str, Callable[[], None]] = {
+            "tokenizer": self.make_tokenizer,
+            "sft": self.fine_tune,
+            "comparisons": self.compare,
+            "reward": self.learn_reward,
+            "export": self.export,
+            "measures": self.measure,
+        }
+        for number, name in enumerate(STAGES, start=1):
+            if name in self.seconds:
+                self.report(f"[{number}/{len(STAGES)}] {name}: complete, skipped")
+                continue
+            self.report(f"[{number}/{len(STAGES)}] {name}")
+            start = time.monotonic()
+            build[name]()
+            self.seconds[name] = round(time.monotonic() - start, 1)
+            save_json(self.work / "seconds.json", self.seconds)
+        card = self.card(command)
+        save_folder(folder, lambda target: self._fill(target, card))
+        return card
+
+    def _claim_work_folder(self) -> None:
+        """Keep the stages of an earlier run that this recipe would build in the same way."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        times, file = self.work / "seconds.json", self.work / "recipe.json"
+        self.seconds = load_json(times) if times.is_file() else {}
+        ours = asdict(self.recipe)
+        theirs = load_json(file) if file.is_file() else ours
+        changed = [name for name, value in ours.items() if theirs.get(name, value) != value]
+        for stage in stages_after_change(changed):
+            self.seconds.pop(stage, None)
+            for folder in _STAGE_FOLDERS[stage]:
+                shutil.rmtree(self.work / folder, ignore_errors=True)
+        if changed:
+            self.report(
+                f"the recipe changed ({', '.join(changed)}): what depends on it starts anew"
+            )
+        save_json(times, self.seconds)
+        save_json(file, ours)
+
+    def make_tokenizer(self) -> None:
+        prompts = [
+            self.train[i] for i in range(min(len(self.train), self.recipe.n_tokenizer_posts))
+        ]
+        texts = [f"{p.text} {reference}" for p in prompts for reference in p.references]
+        size = self.recipe.vocab_size
+        save_folder(self.work / "tokenizer", lambda f: train_sentencepiece(texts, f, size))
+
+    def fine_tune(self) -> None:
+        recipe = self.recipe
+        config = SFTConfig(
+            model=recipe.model,
+            tokenizer=str(self.work / "tokenizer"),
+            max_prompt_tokens=recipe.max_prompt_tokens,
+            max_response_tokens=recipe.max_new_tokens,
+            loss_on=recipe.sft_loss_on,
+            epochs=recipe.sft_epochs,
+            batch_tokens=recipe.sft_batch_tokens,
+            learning_rate=recipe.sft_learning_rate,
+            eval_every=500,
+            seed=recipe.seed,
+        )
+        last = recipe.n_evaluation + recipe.n_held_out_prompts
+        train_sft(
+            config,
+            pairs_from_prompts(self.train, range(recipe.n_sft_posts)),
+            pairs_from_prompts(self.validation, range(last, last + self.n_held_out_pairs)),
+            output=self.work / "sft",
+            progress=self.progress,
+        )
+
+    def compare(self) -> None:
+        recipe = self.recipe
+        first = recipe.n_sft_posts
+        prompts = [self.train[first + i] for i in range(recipe.n_comparison_prompts)]
+        held = [self.validation[recipe.n_evaluation + i] for i in range(recipe.n_held_out_prompts)]
+        found = self._comparisons(prompts, recipe.seed + 1, None)
+        save_folder(self.work / "comparisons", lambda f: save_comparisons(f, found))
+        # The unit of the teacher's temperature is the same for both sets.
+        held_out = self._comparisons(held, recipe.seed + 2, found.gold_std)
+        save_folder(self.work / "held_out", lambda f: save_comparisons(f, held_out))
+
+    def _comparisons(
+        self, prompts: Sequence[Prompt], seed: int, gold_std: float | None
+    ) -> Comparisons:
+        recipe = self.recipe
+        model, tokenizer = self._reference()
+        episodes = sample_episodes(
+            model,
+            tokenizer,
+            [prompt for prompt in prompts for _ in range(recipe.responses_per_prompt)],
+            replace(recipe.sampling, seed=seed),
+            label="responses to compare",
+            progress=self.progress,
+        )
+        return judged_comparisons(episodes, self.gold, recipe.teacher, gold_std=gold_std, seed=seed)
+
+    def _reference(self) -> tuple[PreTrainedModel, Tokenizer]:
+        folder = self.work / "sft" / "model"
+        return load_causal_lm(folder, device="auto"), load_tokenizer(folder)
+
+    def learn_reward(self) -> None:
+        recipe = self.recipe
+        model, tokenizer = self._reference()
+        first = recipe.n_sft_posts + recipe.n_comparison_prompts
+        fresh = sample_episodes(
+            model,
+            tokenizer,
+            [self.train[first + i] for i in range(recipe.n_normalisation)],
+            replace(recipe.sampling, seed=recipe.seed + 3),
+            label="samples to normalise on",
+            progress=self.progress,
+        )
+        config = RewardTrainingConfig(
+            model=str(self.work / "sft" / "model"),
+            max_prompt_tokens=recipe.max_prompt_tokens,
+            max_response_tokens=recipe.max_new_tokens,
+            epochs=recipe.reward_epochs,
+            batch_tokens=recipe.reward_batch_tokens,
+            learning_rate=recipe.reward_learning_rate,
+            eval_every=500,
+            seed=recipe.seed,
+        )
+        train_reward_model(
+            config,
+            load_comparisons(self.work / "comparisons").pairs,
+            load_comparisons(self.work / "held_out").pairs,
+            output=self.work / "reward",
+            normalise_on=[episode.prompt_ids + episode.response_ids for episode in fresh],
+            progress=self.progress,
+        )
+
+    def export(self) -> None:
+        """Round both models to float16."""
+        tokenizer = load_tokenizer(self.work / "tokenizer")
+        numbers = load_json(self.work / "reward" / "results.json")
+        kinds = {
+            REFERENCE_MODEL: ("sft", AutoModelForCausalLM),
+            REWARD_MODEL: ("reward", AutoModelForSequenceClassification),
+        }
+
+        def write(folder: Path) -> None:
+            for name, (stage, kind) in kinds.items():
+                source = open_folder(self.work / stage / "model")
+                model = kind.from_pretrained(
+                    source, dtype=torch.float32, local_files_only=True, use_safetensors=True
+                )
+                (folder / name).mkdir()
+                save_language_model(model, tokenizer, folder / name, torch.float16)
+            scale = ScoreScale(gain=numbers["gain"], bias=numbers["bias"])
+            write_score_scale(folder / REWARD_MODEL, scale)
+
+        save_folder(self.work / "export", write)
+        size = folder_bytes(self.work / "export")
+        if size > MAX_BYTES:
+            raise ValueError(
+                f"a bundle may have {MAX_BYTES} bytes, got {size}; choose a smaller model"
+            )
+
+    def measure(self) -> None:
+        """Measure what was exported, weights rounded, on prompts that nothing was trained on."""
+        exported = open_folder(self.work / "export")
+        prompts = [self.validation[i] for i in range(self.recipe.n_evaluation)]
+        measured: Measured = measure_bundle(
+            exported / REFERENCE_MODEL,
+            exported / REWARD_MODEL,
+            prompts,
+            load_comparisons(self.work / "held_out"),
+            self.gold,
+            replace(self.recipe.sampling, seed=self.recipe.seed + 4),
+            device=resolve_device("auto"),
+            progress=self.progress,
+        )
+        save_json(self.work / "measures.json", measured)
+
+    def card(self, command: str) -> dict[str, Any]:
+        """How the bundle was built and what was measured."""
+        sft = load_json(self.work / "sft" / "results.json")
+        reward = load_json(self.work / "reward" / "results.json")
+        train, held = (load_comparisons(self.work / n) for n in ("comparisons", "held_out"))
+        return {
+            "env_id": self.recipe.env_id,
+            "command": command,
+            "recipe": asdict(self.recipe),
+            "versions": {"torch": torch.__version__, "numpy": np.__version__},
+            "bytes": folder_bytes(self.work / "export"),
+            "minutes": {name: round(s / 60, 1) for name, s in self.seconds.items()},
+            "supervised": {
+                "n_parameters": sft["n_parameters"],
+                "n_pairs": sft["n_train"],
+                "steps": sft["progress"]["step"],
+                "held_out_loss": sft["held_out_loss"],
+                "perplexity": sft["perplexity"],
+            },
+            "comparisons": {
+                "n_train": len(train.pairs),
+                "n_train_ties_left_out": train.n_ties,
+                "n_held_out": len(held.pairs),
+                "n_held_out_ties_left_out": held.n_ties,
+                "gold_std": train.gold_std,
+            },
+            "normalisation": {"gain": reward["gain"], "bias": reward["bias"]},
+            "measured": load_json(self.work / "measures.json"),
+        }
+
+    def _fill(self, target: Path, card: dict[str, Any]) -> None:
+        for name in (REFERENCE_MODEL, REWARD_MODEL):
+            shutil.copytree(self.work / "export" / name, target / name)
+        for file in target.rglob("*"):
+            if file.is_file():
+                os.chmod(file, 0o644)  # safetensors are written for their owner only
+        save_json(target / CARD, card)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files of a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

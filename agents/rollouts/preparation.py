@@ -1,0 +1,106 @@
+"""What stands between an algorithm's constructor and SB3's: environment, sizes, defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch as th
+from stable_baselines3.common.vec_env import VecEnv
+
+from textgym.agents.learning_rate import default_learning_rate
+from textgym.agents.policies.model_building import DEFAULT_SCRATCH, model_kind
+from textgym.agents.presets import SharedPreset
+from textgym.agents.rollouts.task_facts import TaskFacts, require_honest_rewards
+from textgym.agents.rollouts.vec_env_adapter import as_vec_env
+from textgym.models.loading import resolve_device
+
+REWARD_MODEL = "reward_model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What was made for one algorithm.
+
+    Attributes:
+        env: The environment, None to load into.
+        facts: What it is made of, None without one.
+        n_steps: Steps per environment and rollout.
+        learning_rate: A rate or schedule.
+        policy_kwargs: The user's over the preset's.
+    """
+
+    env: VecEnv | None
+    facts: TaskFacts | None
+    n_steps: int
+    learning_rate: Any
+    policy_kwargs: dict[str, Any]
+
+    @property
+    def n_envs(self) -> int:
+        """Rows; 2 without an environment, for SB3's checks only."""
+        return 2 if self.env is None else self.env.num_envs
+
+    def algorithm_arguments(
+        self, settings: SharedPreset, device: th.device | str
+    ) -> dict[str, Any]:
+        """Give the arguments that SB3's PPO and A2C share."""
+        return {
+            "learning_rate": self.learning_rate,
+            "n_steps": self.n_steps,
+            "gamma": settings.gamma,
+            "gae_lambda": settings.gae_lambda,
+            "normalize_advantage": settings.normalize_advantage
+            and settings.advantage_norm == "batch",
+            "ent_coef": settings.ent_coef,
+            "vf_coef": settings.vf_coef,
+            "max_grad_norm": settings.max_grad_norm,
+            "policy_kwargs": self.policy_kwargs,
+            "device": resolve_device(device),
+        }
+
+
+def prepare(settings: SharedPreset, env: Any, n_envs: int) -> Prepared:
+    """Make the environment and fill in what depends on it.
+
+    Args:
+        settings: Preset with the user's values.
+        env: See `as_vec_env`; None to load into.
+        n_envs: Rows made for an id.
+
+    Raises:
+        ValueError: The environment is no text environment, or normalises rewards.
+    """
+    vec_env = facts = None
+    if env is not None:
+        vec_env = as_vec_env(env, n_envs, settles=True, env_kwargs=settings.env_kwargs)
+        require_honest_rewards(vec_env)
+        facts = TaskFacts.of(vec_env)
+    policy_kwargs = _policy_kwargs(settings.policy_kwargs, facts)
+    n_steps = settings.n_steps
+    if n_steps is None:
+        n_steps = 2 if facts is None else 2 * facts.max_new_tokens
+    learning_rate = settings.learning_rate
+    if learning_rate is None:
+        learning_rate = default_learning_rate(model_kind(_model_of(policy_kwargs, facts)))
+    return Prepared(
+        env=vec_env,
+        facts=facts,
+        n_steps=n_steps,
+        learning_rate=learning_rate,
+        policy_kwargs=policy_kwargs,
+    )
+
+
+def _policy_kwargs(given: Mapping[str, Any], facts: TaskFacts | None) -> dict[str, Any]:
+    kwargs = dict(given)
+    if kwargs.get("value_init") == REWARD_MODEL:
+        # Where the task has no learned reward model, the policy's own weights are the next best.
+        kwargs["value_init"] = None if facts is None else facts.reward_model
+    return kwargs
+
+
+def _model_of(policy_kwargs: Mapping[str, Any], facts: TaskFacts | None) -> str:
+    reference = None if facts is None else facts.reference_model
+    return str(policy_kwargs.get("model") or reference or DEFAULT_SCRATCH)

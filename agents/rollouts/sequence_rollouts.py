@@ -1,0 +1,332 @@
+"""`SequenceRollouts`: what makes an SB3 on-policy algorithm one for token-level MDPs.
+
+Shape letters: T steps of a rollout, N environments, L observation width.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.vec_env import VecEnv
+
+from textgym.agents.kl_control import AdaptiveKLController, FixedKLController, KLController
+from textgym.agents.kl_shaping import kl_shaped
+from textgym.agents.policies.slot_state import SlotState
+from textgym.agents.policies.transformer_policy import TransformerPolicy
+from textgym.agents.presets import SharedPreset
+from textgym.agents.rollouts.gradient_norms import GradientNorms
+from textgym.agents.rollouts.preparation import Prepared
+from textgym.agents.rollouts.rollout_buffer import SequenceRolloutBuffer
+from textgym.agents.rollouts.rollout_record import RolloutRecord, deferred_rewards
+from textgym.agents.rollouts.statistics import (
+    EpisodeTally,
+    FinishedEpisode,
+    Sample,
+    mean_kl,
+    rollout_metrics,
+)
+from textgym.agents.rollouts.task_facts import (
+    TaskFacts,
+    known_prompt_lengths,
+    require_honest_rewards,
+    unwrapped_value,
+    waiting_rows,
+)
+from textgym.agents.rollouts.vec_env_adapter import as_vec_env
+
+
+class SequenceRollouts(OnPolicyAlgorithm):
+    """A mixin over SB3's on-policy algorithms; `train()` stays theirs.
+
+    Subclasses call `_configure` before SB3's constructor returns and then `_setup_model`.
+
+    Attributes:
+        facts: What the environment is made of; None without an environment.
+        kl_controller: Sets the environment's `kl_coef` between rollouts; None without one.
+        samples: The last rollout's last responses, for people to read.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"TransformerPolicy": TransformerPolicy}
+
+    policy: TransformerPolicy  # type: ignore[assignment]
+    rollout_buffer: SequenceRolloutBuffer  # type: ignore[assignment]
+
+    def _configure(self, settings: SharedPreset, prepared: Prepared) -> None:
+        """Keep what SB3's constructor does not know and set the environment accordingly."""
+        self.settings = replace(
+            settings, n_steps=prepared.n_steps, learning_rate=prepared.learning_rate
+        )
+        self.facts = prepared.facts
+        self.samples: list[Sample] = []
+        self.kl_controller: KLController | None = None
+        self._state: SlotState | None = None
+        self._prompt_lengths = np.zeros(0, np.int64)
+        self._tally = EpisodeTally(0)
+        if self.env is not None:
+            if settings.kl_coef is not None:
+                self.env.env_method("set_kl_coef", settings.kl_coef)
+            if settings.temperature is not None:
+                self.env.env_method("set_temperature", settings.temperature)
+            self.kl_controller = self._new_kl_controller(self.env)
+
+    def _new_kl_controller(self, env: VecEnv) -> KLController:
+        kl_coef = float(unwrapped_value(env, "kl_coef"))
+        target = self.settings.kl_target
+        if target is None:
+            return FixedKLController(kl_coef=kl_coef)
+        return AdaptiveKLController(
+            kl_coef=kl_coef, target=target, horizon=self.settings.kl_horizon
+        )
+
+    @staticmethod
+    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        """Make a `VecEnv` of whatever the user has; SB3's hook."""
+        del verbose, monitor_wrapper
+        vec_env = as_vec_env(env, settles=True)
+        require_honest_rewards(vec_env)
+        return vec_env
+
+    def _setup_model(self) -> None:
+        """Build the buffer and the policy; SB3's hook."""
+        if not issubclass(self.policy_class, TransformerPolicy):
+            raise ValueError(
+                f"expected 'TransformerPolicy' or a subclass, got {self.policy_class!r}; other "
+                "policies need no SequenceRollouts: use stable_baselines3 itself"
+            )
+        self.policy_kwargs = self._full_policy_kwargs()
+        self.rollout_buffer_class = SequenceRolloutBuffer
+        self.rollout_buffer_kwargs = {
+            "action_tokens": self.policy_kwargs.get("action_tokens"),
+            "whiten_rewards": self.settings.whiten_rewards,
+            "advantage_norm": self.settings.advantage_norm if self._normalizes else "batch",
+            "seed": self.seed,
+        }
+        super()._setup_model()
+        if self.facts is not None:
+            self.policy.mask_fn = self.facts.mask_fn
+        self.gradient_norms = GradientNorms(self.policy.parameters(), self.policy.optimizer)
+
+    def _full_policy_kwargs(self) -> dict[str, Any]:
+        """Fill in what the environment knows; what the user said wins."""
+        kwargs = dict(self.policy_kwargs)
+        kwargs.setdefault("entropy", "gradient" if self.ent_coef > 0 else "report")
+        kwargs.setdefault("seed", self.seed)
+        if self.facts is not None and self.env is not None:
+            kwargs.setdefault("model", self.facts.reference_model)
+            kwargs.setdefault("action_tokens", tuple(int(i) for i in self.facts.action_tokens))
+            kwargs.setdefault("eos_ids", self.facts.eos_ids)
+            kwargs.setdefault("temperature", float(unwrapped_value(self.env, "temperature")))
+        return kwargs
+
+    @property
+    def _normalizes(self) -> bool:
+        return self.settings.normalize_advantage
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed the environment's next reset and action space; no global generator is touched.
+
+        The policy and the buffer have generators of their own, seeded when they are built.
+        """
+        if seed is None:
+            return
+        self.action_space.seed(seed)
+        if self.env is not None:
+            self.env.seed(seed)
+
+    def set_env(self, env: Any, force_reset: bool = True) -> None:
+        """Take another environment of the same spaces and number of rows; see SB3."""
+        super().set_env(env, force_reset=force_reset)
+        assert self.env is not None
+        self.facts = TaskFacts.of(self.env)
+        self.policy.mask_fn = self.facts.mask_fn
+        if self.kl_controller is None:
+            self.kl_controller = self._new_kl_controller(self.env)
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        """Reset what belongs to open episodes whenever SB3 resets the environment."""
+        before = self._last_obs
+        result = super()._setup_learn(*args, **kwargs)
+        if self._last_obs is not before:
+            self._tally = EpisodeTally(self.n_envs)
+            self._prompt_lengths = np.zeros(self.n_envs, np.int64)
+            self._state = None
+        return result
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Play `n_rollout_steps` steps and fill the buffer; see SB3.
+
+        Rewards are deferred while playing where the environment can, and settled once.
+
+        Returns:
+            False if a callback stopped the rollout.
+        """
+        buffer = rollout_buffer
+        assert isinstance(buffer, SequenceRolloutBuffer)
+        self._take_settings(env)
+        buffer.reset()
+        callback.on_rollout_start()
+        record = RolloutRecord(env=env, gamma=self.gamma)
+        started = time.perf_counter()
+        with deferred_rewards(env) as settling:
+            is_complete = self._play(env, callback, buffer, n_rollout_steps, record)
+            last_values = self._last_values(buffer) if is_complete else None
+            played = time.perf_counter()
+            if settling is not None and buffer.pos:
+                record.settle(settling, buffer)
+        settled = time.perf_counter()
+        episodes = self._count(buffer, record)
+        if last_values is None:
+            return False
+        self._finish(buffer, record, episodes, last_values)
+        self._record_speed("rollout", buffer.n_transitions, played - started)
+        if settling is not None:
+            self._record_speed("settle", buffer.n_transitions, settled - played)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def _take_settings(self, env: VecEnv) -> None:
+        """Read the environment's settings back, so that the halves of the KL term agree."""
+        self.policy.set_training_mode(False)
+        self.policy.temperature = float(unwrapped_value(env, "temperature"))
+        self._kl_coef = float(unwrapped_value(env, "kl_coef"))
+        if self._state is None or self._state.num_rows != env.num_envs:
+            self._state = self.policy.new_state(env.num_envs)
+
+    def _play(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        buffer: SequenceRolloutBuffer,
+        n_rollout_steps: int,
+        record: RolloutRecord,
+    ) -> bool:
+        for _ in range(n_rollout_steps):
+            obs, starts = self._last_obs, self._last_episode_starts
+            assert isinstance(obs, np.ndarray) and starts is not None
+            self._note_prompt_lengths(env, obs, starts)
+            waiting = waiting_rows(env)
+            action_tensor, values, log_probs = self.policy(
+                obs, self._state, starts, prompt_lengths=self._prompt_lengths
+            )
+            actions = action_tensor.cpu().numpy()
+            new_obs, rewards, dones, infos = env.step(actions)
+            self.num_timesteps += env.num_envs
+            buffer.add(
+                obs,
+                actions,
+                rewards,
+                starts,
+                values.cpu().numpy(),
+                log_probs.cpu().numpy(),
+                dones=dones,
+                prompt_lengths=self._prompt_lengths,
+                is_valid=None if waiting is None else ~waiting,
+            )
+            record.note(infos, dones, obs, actions, self._prompt_lengths, self.policy)
+            self._last_obs = new_obs  # type: ignore[assignment]
+            self._last_episode_starts = dones
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+        return True
+
+    def _note_prompt_lengths(self, env: VecEnv, obs: np.ndarray, starts: np.ndarray) -> None:
+        known = known_prompt_lengths(env)
+        if known is None:
+            lengths = (obs != self.policy.vocab_size).sum(axis=1)
+            known = np.where(starts, lengths, self._prompt_lengths)
+        self._prompt_lengths = known
+
+    def _last_values(self, buffer: SequenceRolloutBuffer) -> np.ndarray:
+        if buffer.is_end[:, -1].all():
+            return np.zeros(buffer.n_envs, np.float32)
+        assert isinstance(self._last_obs, np.ndarray)
+        return self.policy.predict_values(self._last_obs, self._state).flatten().cpu().numpy()
+
+    def _count(self, buffer: SequenceRolloutBuffer, record: RolloutRecord) -> list[FinishedEpisode]:
+        """Add what was played to the tally, also of a rollout that a callback stopped."""
+        played = slice(buffer.pos)
+        is_valid = buffer.is_valid.T[played]
+        return self._tally.count(
+            rewards=buffer.rewards.T[played],
+            log_probs=buffer.log_probs.T[played],
+            ref_log_probs=record.ref_log_probs(),
+            is_valid=is_valid,
+            is_done=buffer.is_end.T[played] & is_valid,
+            ends=record.ends,
+        )
+
+    def _finish(
+        self,
+        buffer: SequenceRolloutBuffer,
+        record: RolloutRecord,
+        episodes: list[FinishedEpisode],
+        last_values: np.ndarray,
+    ) -> None:
+        """Shape the rewards, compute advantages, record, and move the KL weight."""
+        if self.policy.precision != "float32":
+            self._recompute_old(buffer)
+        buffer.rewards = kl_shaped(buffer.rewards, buffer.log_probs, self._kl_coef)
+        for row, step, value in record.bootstraps:
+            buffer.rewards[row, step] += value
+        self._record_rollout(buffer, record, episodes)
+        buffer.compute_returns_and_advantage(last_values, self._last_episode_starts)  # type: ignore[arg-type]
+        self._move_kl_coef(episodes)
+
+    def _recompute_old(self, buffer: SequenceRolloutBuffer) -> None:
+        """Take old log-probs and values from the update's own forward.
+
+        In bfloat16 cached and full forwards differ by per cents, which would move first ratios.
+        """
+        everything = np.arange(len(buffer.segments))
+        batch = buffer.pack(everything)
+        with th.no_grad():
+            values, log_probs, _ = self.policy.evaluate_actions(batch.observations, batch.actions)
+        buffer.overwrite(everything, log_probs=log_probs.cpu().numpy(), values=values.cpu().numpy())
+
+    def _record_rollout(
+        self, buffer: SequenceRolloutBuffer, record: RolloutRecord, episodes: list[FinishedEpisode]
+    ) -> None:
+        log_probs = buffer.log_probs[buffer.is_valid]
+        metrics = rollout_metrics(episodes, kl_coef=self._kl_coef, log_probs=log_probs)
+        for name, value in metrics.items():
+            self.logger.record(name, value)
+        assert self.ep_info_buffer is not None
+        self.ep_info_buffer.extend({"r": e.env_return, "l": e.n_tokens} for e in episodes)
+        if self.facts is not None:
+            self.samples = record.samples(self.facts, self.num_timesteps)
+
+    def _move_kl_coef(self, episodes: list[FinishedEpisode]) -> None:
+        kl = mean_kl(episodes)
+        if isinstance(self.kl_controller, AdaptiveKLController) and kl is not None:
+            assert self.env is not None
+            self.env.env_method("set_kl_coef", self.kl_controller.update(kl, len(episodes)))
+
+    def _record_speed(self, phase: str, n_tokens: int, seconds: float) -> None:
+        self.logger.record(f"time/{phase}_tokens_per_second", n_tokens / max(seconds, 1e-9))
+
+    def train(self) -> None:
+        """Run SB3's update, timed, and record the gradient norm."""
+        started = time.perf_counter()
+        super().train()
+        self._record_speed(
+            "update", self.rollout_buffer.n_transitions, time.perf_counter() - started
+        )
+        norm = self.gradient_norms.take_mean()
+        if norm is not None:
+            self.logger.record("train/grad_norm", norm)

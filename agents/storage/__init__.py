@@ -1,0 +1,1 @@
+"""Saving and loading: verified folders of safetensors and JSON."""

@@ -1,0 +1,1 @@
+"""Supervised learning: fine-tuning on responses, reward models from comparisons, their data."""

@@ -1,0 +1,118 @@
+"""The Bradley-Terry loss over comparisons, each prompt encoded once for all its responses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from textgym.agents.supervised.packed_sequences import (
+    pack,
+    packed_length,
+    packed_scores,
+    packing_is_exact,
+)
+from textgym.agents.supervised.preference_data import PreferencePair
+from textgym.agents.supervised.scoring_head import raw_scores
+from textgym.agents.supervised.token_batches import sorted_batches
+
+TokenIds = tuple[int, ...]
+_PAIRS_PER_GROUP = 8  # comparisons of one prompt that share a batch item
+
+
+class BradleyTerry:
+    """-log sigmoid of score differences; see `supervised.Objective`.
+
+    An item is a group of comparisons of one prompt. Each distinct response of a group is encoded
+    once, so that k responses give up to k(k-1)/2 comparisons; where the architecture allows it
+    (tried on the first groups) they share one row, so that the prompt is encoded once too.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        pairs: Sequence[PreferencePair],
+        encode: Callable[[PreferencePair], tuple[TokenIds, TokenIds]],
+        centring: float = 0.0,
+    ) -> None:
+        """Take the classifier, the comparisons, and how one is encoded (chosen, rejected)."""
+        self.model, self.centring = model, centring
+        self.encoded = [encode(pair) for pair in pairs]
+        self.is_tie = np.array([pair.is_tie for pair in pairs], dtype=bool)
+        self.groups = _groups(pairs)
+        self.sequences = [self._distinct(group) for group in self.groups]
+        self.is_packed = packing_is_exact(model, self.sequences[:4])
+        self.costs = np.array([self._cost(group) for group in self.sequences], dtype=np.int64)
+
+    def _distinct(self, group: Sequence[int]) -> list[TokenIds]:
+        return list(dict.fromkeys(ids for row in group for ids in self.encoded[row]))
+
+    def _cost(self, sequences: Sequence[TokenIds]) -> int:
+        if self.is_packed:
+            return packed_length(sequences)
+        return len(sequences) * max(len(ids) for ids in sequences)
+
+    def loss(self, items: np.ndarray) -> Tensor:
+        """Return the mean loss of the comparisons in the groups `items`."""
+        rows, chosen, rejected = self._scores(items)
+        ties = torch.from_numpy(self.is_tie[rows]).to(chosen.device)
+        losses = bradley_terry_losses(chosen, rejected, ties)
+        return losses.mean() + self.centring * (chosen + rejected).square().mean()
+
+    def differences(self, batch_tokens: int) -> np.ndarray:
+        """Raw score of chosen minus rejected of every comparison, (R,) float32, no gradients."""
+        found = np.zeros(len(self.encoded), dtype=np.float32)
+        self.model.eval()
+        with torch.no_grad():
+            for items in sorted_batches(self.costs, batch_tokens):
+                rows, chosen, rejected = self._scores(items)
+                found[rows] = (chosen - rejected).cpu().numpy()
+        return found
+
+    def _scores(self, items: np.ndarray) -> tuple[list[int], Tensor, Tensor]:
+        """Rows of the comparisons in some groups, and the raw scores of their two sides."""
+        groups = [self.sequences[item] for item in items]
+        if self.is_packed:
+            scores = packed_scores(self.model, pack(groups))
+        else:
+            scores = raw_scores(self.model, [ids for group in groups for ids in group])
+        rows: list[int] = []
+        places: list[tuple[int, int]] = []
+        first = 0
+        for item, group in zip(items, groups, strict=True):
+            number = {ids: first + i for i, ids in enumerate(group)}
+            first += len(group)
+            for row in self.groups[item]:
+                rows.append(row)
+                places.append((number[self.encoded[row][0]], number[self.encoded[row][1]]))
+        sides = torch.tensor(places, device=scores.device)
+        return rows, scores[sides[:, 0]], scores[sides[:, 1]]
+
+
+def bradley_terry_losses(chosen: Tensor, rejected: Tensor, is_tie: Tensor) -> Tensor:
+    """Loss of each comparison, (R,) nats; a tie is half a win for either side.
+
+    Args:
+        chosen: (R,) raw scores.
+        rejected: (R,) raw scores.
+        is_tie: (R,) bool.
+    """
+    gap = chosen - rejected
+    won, lost = -F.logsigmoid(gap), -F.logsigmoid(-gap)
+    return torch.where(is_tie, (won + lost) / 2, won)
+
+
+def _groups(pairs: Sequence[PreferencePair]) -> list[list[int]]:
+    by_prompt: dict[str, list[int]] = defaultdict(list)
+    for row, pair in enumerate(pairs):
+        by_prompt[pair.prompt].append(row)
+    return [
+        rows[start : start + _PAIRS_PER_GROUP]
+        for rows in by_prompt.values()
+        for start in range(0, len(rows), _PAIRS_PER_GROUP)
+    ]

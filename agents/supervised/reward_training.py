@@ -1,0 +1,225 @@
+"""Reward models from comparisons: the Bradley-Terry loss, normalisation, held-out measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from textgym.agents.storage.checkpoint import save_folder, save_json
+from textgym.agents.supervised.bradley_terry import BradleyTerry
+from textgym.agents.supervised.preference_data import PreferencePair, split_by_prompt
+from textgym.agents.supervised.response_sampling import sample_responses
+from textgym.agents.supervised.reward_measures import RewardMeasures, reward_measures
+from textgym.agents.supervised.scoring_head import classifier_from, score_sequences
+from textgym.agents.supervised.sft import end_token, save_language_model
+from textgym.agents.supervised.training_loop import LoopConfig, Progress, train
+from textgym.models.loading import load_causal_lm, resolve_device
+from textgym.models.reward_model import ScoreScale, write_score_scale
+from textgym.tokenizer import Tokenizer, load_tokenizer
+
+TokenIds = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardTrainingConfig(LoopConfig):
+    """Reward-model training.
+
+    Attributes:
+        model: Folder or hub name of a causal LM (usually the fine-tuned one) to start from.
+        tokenizer: Folder or hub name; None takes the model's own.
+        max_prompt_tokens: Longer prompts lose their beginning.
+        max_response_tokens: Longer responses lose their end, end token included.
+        centring: Weight of the squared sum of a pair's scores, which keeps them near 0.
+        held_out_fraction: Share of the prompts kept for evaluation where no held-out data is given.
+        reference_model: Folder or name of the policy whose samples the scores are normalised on
+            (mean 0, standard deviation 1); None normalises on the training responses.
+        n_normalisation: Samples for the normalisation, at least 2.
+        learning_rate: Highest rate.
+        weight_decay: Decoupled decay of matrices.
+    """
+
+    model: str
+    tokenizer: str | None = None
+    max_prompt_tokens: int = 512
+    max_response_tokens: int = 128
+    centring: float = 0.0
+    held_out_fraction: float = 0.1
+    reference_model: str | None = None
+    n_normalisation: int = 512
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Reject settings without a meaning."""
+        super().__post_init__()
+        for name in ("max_prompt_tokens", "max_response_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        if self.n_normalisation < 2:
+            raise ValueError(f"n_normalisation must be at least 2, got {self.n_normalisation!r}")
+        if self.centring < 0:
+            raise ValueError(f"centring must be at least 0, got {self.centring!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardTrainingResult:
+    """What came out.
+
+    Attributes:
+        folder: Folder of the sequence classifier, with `textgym.json` (gain and bias).
+        held_out: Measures on held-out comparisons.
+        gain: Factor that makes the scores' standard deviation 1 on the normalisation samples.
+        bias: Term that then makes their mean 0.
+        n_train: Comparisons trained on.
+        n_held_out: Comparisons held out.
+        progress: Steps, seconds and the history of evaluations.
+    """
+
+    folder: Path
+    held_out: RewardMeasures
+    gain: float
+    bias: float
+    n_train: int
+    n_held_out: int
+    progress: Progress
+
+
+def train_reward_model(
+    config: RewardTrainingConfig,
+    pairs: Sequence[PreferencePair],
+    held_out: Sequence[PreferencePair] | None = None,
+    *,
+    output: str | Path,
+    normalise_on: Sequence[TokenIds] | None = None,
+    progress: bool = False,
+) -> RewardTrainingResult:
+    """Train, normalise, evaluate and save; an interrupted run in the same folder is continued.
+
+    Args:
+        config: Model and training.
+        pairs: At least one comparison.
+        held_out: Comparisons that are only evaluated; None splits them off by prompt.
+        output: Gets `model/` (an ordinary Hugging Face folder with `textgym.json`), `training/`
+            and `results.json`.
+        normalise_on: Whole sequences (prompt and response ids) of the reference policy; None
+            samples or chooses them as `config` says.
+        progress: Show a bar with the time left.
+
+    Raises:
+        ValueError: No comparisons, a model that cannot be loaded, or one without a tokenizer.
+    """
+    if not pairs or (held_out is not None and not held_out):
+        raise ValueError("expected at least one comparison on each side, got 0")
+    output = Path(output)
+    if held_out is None:
+        pairs, held_out = split_by_prompt(pairs, config.held_out_fraction, config.seed)
+    tokenizer = load_tokenizer(config.tokenizer or config.model)
+    model = classifier_from(config.model, seed=config.seed)
+    model.to(resolve_device(config.device))
+    encode = _encoder(tokenizer, config)
+    objective = BradleyTerry(model, pairs, encode, config.centring)
+    judge = BradleyTerry(model, held_out, encode)
+    state = train(
+        model,
+        objective,
+        config,
+        folder=output / "training",
+        evaluate=lambda: _brief(reward_measures(held_out, judge.differences(config.batch_tokens))),
+        label="reward model",
+        progress=progress,
+    )
+    if normalise_on is None:
+        normalise_on = _normalisation_sequences(config, pairs, objective, tokenizer, progress)
+    gain, bias = normalisation(score_sequences(model, normalise_on, config.batch_tokens))
+    result = RewardTrainingResult(
+        folder=output / "model",
+        held_out=reward_measures(held_out, judge.differences(config.batch_tokens)),
+        gain=gain,
+        bias=bias,
+        n_train=len(pairs),
+        n_held_out=len(held_out),
+        progress=state,
+    )
+    save_folder(output / "model", _writer(model, tokenizer, gain, bias))
+    plain = {**asdict(result), "folder": result.folder.name, "config": asdict(config)}
+    save_json(output / "results.json", plain)
+    return result
+
+
+def normalisation(scores: np.ndarray) -> tuple[float, float]:
+    """Gain and bias with which `gain * score + bias` has mean 0 and standard deviation 1.
+
+    Raises:
+        ValueError: Fewer than two scores, or all the same.
+    """
+    spread = float(np.std(scores, dtype=np.float64)) if len(scores) > 1 else 0.0
+    if spread < 1e-12:
+        raise ValueError(f"expected scores that differ, got {len(scores)} with spread {spread!r}")
+    return 1 / spread, -float(np.mean(scores, dtype=np.float64)) / spread
+
+
+def _encoder(
+    tokenizer: Tokenizer, config: RewardTrainingConfig
+) -> Callable[[PreferencePair], tuple[TokenIds, TokenIds]]:
+    def prompt_ids(pair: PreferencePair) -> TokenIds:
+        return tuple(tokenizer.encode(pair.prompt)[-config.max_prompt_tokens :])
+
+    def response_ids(text: str, known: TokenIds) -> TokenIds:
+        ids = known or (*tokenizer.encode(text), *end_token(tokenizer))
+        return tuple(ids[: config.max_response_tokens])
+
+    def encode(pair: PreferencePair) -> tuple[TokenIds, TokenIds]:
+        prompt = prompt_ids(pair)
+        chosen = response_ids(pair.chosen, pair.chosen_ids)
+        return prompt + chosen, prompt + response_ids(pair.rejected, pair.rejected_ids)
+
+    return encode
+
+
+def _normalisation_sequences(
+    config: RewardTrainingConfig,
+    pairs: Sequence[PreferencePair],
+    objective: BradleyTerry,
+    tokenizer: Tokenizer,
+    progress: bool,
+) -> list[TokenIds]:
+    draw = np.random.default_rng(config.seed)
+    rows = draw.integers(len(pairs), size=config.n_normalisation)
+    if config.reference_model is None:
+        sides = draw.integers(2, size=len(rows))
+        return [objective.encoded[r][s] for r, s in zip(rows, sides, strict=True)]
+    device = resolve_device(config.device)
+    reference = load_causal_lm(config.reference_model, device=device, dtype="float32")
+    prompts = [
+        tuple(tokenizer.encode(pairs[row].prompt)[-config.max_prompt_tokens :]) for row in rows
+    ]
+    responses = sample_responses(
+        reference,
+        prompts,
+        eos_ids=tokenizer.eos_ids,
+        max_new_tokens=config.max_response_tokens,
+        vocab_size=tokenizer.vocab_size,
+        seed=config.seed,
+        batch_size=max(1, config.batch_tokens // max(map(len, prompts))),
+        label="reference samples",
+        progress=progress,
+    )
+    return [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
+
+
+def _writer(
+    model: PreTrainedModel, tokenizer: Tokenizer, gain: float, bias: float
+) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        save_language_model(model, tokenizer, folder)
+        write_score_scale(folder, ScoreScale(gain=gain, bias=bias))
+
+    return write
+
+
+def _brief(measures: RewardMeasures) -> dict[str, float]:
+    return {"held_out_accuracy": measures.accuracy.mean, "held_out_loss": measures.log_loss}

@@ -1,0 +1,182 @@
+"""Supervised fine-tuning: losses by hand, what is saved, resuming, errors."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from textgym.agents.intervals import Estimate
+from textgym.agents.supervised.sft import (
+    EncodedPair,
+    SFTConfig,
+    encode_pair,
+    end_token,
+    held_out_losses,
+    save_language_model,
+    token_losses,
+    train_sft,
+)
+from textgym.agents.supervised.text_data import TextPair
+from textgym.tokenizer import load_tokenizer
+
+FRESH = "scratch:llama,layers=1,width=32,heads=2,positions=64"
+PAIRS = [
+    TextPair(prompt=f"my friend {w} home:", response=f" {w} home") for w in ["a", "i", "you", "he"]
+]
+
+
+def reference_losses(model, pair, first):
+    """Loss of each token from place `first` on, by the library's own full forward."""
+    with torch.no_grad():
+        logits = model(torch.tensor([pair.ids])).logits[0]
+    log_probs = torch.log_softmax(logits, -1)
+    return [-log_probs[t - 1, pair.ids[t]].item() for t in range(first, len(pair.ids))]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "qwen2", "opt"])
+def test_token_losses_equal_the_full_forward(make_tiny_model, architecture):
+    model = make_tiny_model(architecture)
+    pairs = [
+        EncodedPair(ids=(5, 6, 7, 8, 9), prompt_length=3),
+        EncodedPair(ids=(9, 2), prompt_length=1),
+        EncodedPair(ids=(4, 4, 4, 7), prompt_length=0),
+    ]
+    with torch.no_grad():
+        losses, rows = token_losses(model, pairs)
+        everything, _ = token_losses(model, pairs, "all")
+    expected = [reference_losses(model, p, max(1, p.prompt_length)) for p in pairs]
+    assert losses.tolist() == pytest.approx(sum(expected, []), abs=1e-5)
+    assert rows.tolist() == [0, 0, 1, 2, 2, 2]
+    expected = [reference_losses(model, p, 1) for p in pairs]
+    assert everything.tolist() == pytest.approx(sum(expected, []), abs=1e-5)
+    sums, counts = held_out_losses(model, pairs, batch_tokens=6)
+    assert counts.tolist() == [2, 1, 3]
+    expected = [sum(reference_losses(model, p, max(1, p.prompt_length))) for p in pairs]
+    assert sums == pytest.approx(np.array(expected), abs=1e-4)
+
+
+def test_encoding_cuts_the_beginning_of_prompts_and_the_end_of_responses(tiny_tokenizer_folder):
+    tokenizer = load_tokenizer(tiny_tokenizer_folder)
+    pair = TextPair(prompt="my friend said that:", response=" go home")
+    prompt, response = tokenizer.encode(pair.prompt), tokenizer.encode(pair.response)
+    long = SFTConfig(tokenizer="x", max_prompt_tokens=100, max_response_tokens=100)
+    whole = encode_pair(pair, tokenizer, long)
+    assert list(whole.ids) == [*prompt, *response, *tokenizer.eos_ids]
+    assert whole.prompt_length == len(prompt)
+    short = SFTConfig(tokenizer="x", max_prompt_tokens=2, max_response_tokens=1)
+    cut = encode_pair(pair, tokenizer, short)
+    assert list(cut.ids) == [*prompt[-2:], response[0]]
+
+
+def config(folder, **changes):
+    settings = {"model": FRESH, "tokenizer": str(folder), "batch_tokens": 128, "device": "cpu"}
+    return SFTConfig(**{**settings, "epochs": 30, "learning_rate": 1e-2, **changes})
+
+
+def test_it_learns_and_saves_an_ordinary_folder(tmp_path, tiny_tokenizer_folder):
+    result = train_sft(config(tiny_tokenizer_folder), PAIRS, PAIRS, output=tmp_path / "run")
+    assert result.held_out_loss.mean < 1.0
+    assert isinstance(result.perplexity, Estimate)
+    assert result.perplexity.mean == pytest.approx(np.exp(result.held_out_loss.mean))
+    assert result.held_out_loss.low <= result.held_out_loss.mean <= result.held_out_loss.high
+    model = AutoModelForCausalLM.from_pretrained(result.folder)
+    tokenizer = load_tokenizer(result.folder)
+    pair = encode_pair(PAIRS[0], tokenizer, config(tiny_tokenizer_folder))
+    sums, counts = held_out_losses(model.eval(), [pair], 100)
+    assert sums[0] / counts[0] < 1.5
+    generation = GenerationConfig.from_pretrained(result.folder)
+    assert generation.eos_token_id == tokenizer.eos_ids[0]
+
+
+def test_resumed_equals_uninterrupted(tmp_path, tiny_tokenizer_folder, monkeypatch):
+    settings = config(tiny_tokenizer_folder, epochs=4, eval_every=2)
+    whole = train_sft(settings, PAIRS, PAIRS, output=tmp_path / "whole")
+    calls = []
+
+    def interrupting(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return held_out_losses(*args)
+
+    monkeypatch.setattr("textgym.agents.supervised.sft.held_out_losses", interrupting)
+    saving = config(tiny_tokenizer_folder, epochs=4, eval_every=2, save_seconds=1e-9)
+    with pytest.raises(KeyboardInterrupt):
+        train_sft(saving, PAIRS, PAIRS, output=tmp_path / "parts")
+    monkeypatch.undo()
+    parts = train_sft(settings, PAIRS, PAIRS, output=tmp_path / "parts")
+    one, two = (AutoModelForCausalLM.from_pretrained(r.folder).state_dict() for r in (whole, parts))
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+
+
+def test_a_tokenizer_is_trained_where_asked(tmp_path):
+    settings = SFTConfig(
+        model=FRESH, tokenizer="train:300", max_steps=1, device="cpu", held_out_fraction=0.25
+    )
+    result = train_sft(settings, PAIRS, output=tmp_path / "run")
+    assert load_tokenizer(result.folder).vocab_size == 300
+    assert (result.n_train, result.n_held_out) == (3, 1)
+
+
+def test_an_existing_model_is_continued(tmp_path, tiny_model_folder):
+    settings = SFTConfig(model=str(tiny_model_folder), max_steps=1, learning_rate=1e-9)
+    result = train_sft(settings, PAIRS, PAIRS, output=tmp_path / "run")
+    before, after = (
+        AutoModelForCausalLM.from_pretrained(f).state_dict()
+        for f in (tiny_model_folder, result.folder)
+    )
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+
+
+def test_float16_on_disk_leaves_the_model_as_it_was(
+    tmp_path, make_tiny_model, tiny_tokenizer_folder
+):
+    model = make_tiny_model("llama")
+    save_language_model(model, load_tokenizer(tiny_tokenizer_folder), tmp_path, torch.float16)
+    assert model.dtype == torch.float32
+    stored = AutoModelForCausalLM.from_pretrained(tmp_path, dtype="auto")
+    assert stored.dtype == torch.float16
+    ours, theirs = model.state_dict(), stored.state_dict()
+    assert all(torch.equal(ours[name].half(), theirs[name]) for name in ours)
+
+
+def test_end_token_prefers_the_tokenizers_own():
+    class Own:
+        eos_ids, hf = (3, 9), type("Hf", (), {"eos_token_id": 9})()
+
+    class None_:
+        eos_ids, hf = (3, 9), None
+
+    assert end_token(Own()) == (9,)
+    assert end_token(None_()) == (3,)
+
+
+def test_errors_name_the_value(tmp_path, make_model_folder, tiny_tokenizer_folder, make_tiny_model):
+    with pytest.raises(ValueError, match="got 0"):
+        train_sft(config(tiny_tokenizer_folder), [], output=tmp_path / "a")
+    with pytest.raises(ValueError, match="64 positions"):
+        long = [TextPair(prompt="my friend " * 60, response=" a")] * 2
+        train_sft(config(tiny_tokenizer_folder), long, long, output=tmp_path / "b")
+    small = make_model_folder("llama", vocab_size=100)
+    with pytest.raises(ValueError, match="100 rows"):
+        bad = SFTConfig(model=str(small), tokenizer=str(tiny_tokenizer_folder))
+        train_sft(bad, PAIRS, PAIRS, output=tmp_path / "c")
+    bare = tmp_path / "bare"
+    make_tiny_model("llama").save_pretrained(bare)
+    with pytest.raises(ValueError, match="no tokenizer in the folder"):
+        train_sft(SFTConfig(model=str(bare)), PAIRS, PAIRS, output=tmp_path / "d")
+    with pytest.raises(ValueError, match="got 'train:x'"):
+        train_sft(config("train:x"), PAIRS, PAIRS, output=tmp_path / "e")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss_on": "prompt", "tokenizer": "x"}, "got 'prompt'"),
+        ({"max_response_tokens": 0, "tokenizer": "x"}, "got 0"),
+        ({"tokenizer": None}, "a fresh model needs tokenizer"),
+    ],
+)
+def test_config_is_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SFTConfig(**settings)

@@ -17,6 +17,15 @@ import torch
 
 from textgym.models.length_groups import PrefillGroup, group_prefills, padding_on
 from textgym.models.slot_cache import SlotCache
+from textgym.models.token_step import (
+    BUCKET,
+    STEP_KINDS,
+    CapturedStep,
+    Step,
+    StepInputs,
+    compiled_step,
+)
+from textgym.models.transfer import send
 from textgym.models.trunk import (
     check_attends_fully,
     head_place,
@@ -46,21 +55,27 @@ class SlotDecoder:
             where a request did not extend the slot; 0 before the first request.
     """
 
-    def __init__(self, model: Any, num_rows: int, width: int) -> None:
+    def __init__(self, model: Any, num_rows: int, width: int, step: str = "auto") -> None:
         """Take empty slots for a causal language model.
 
         Args:
             model: A Hugging Face causal LM, on its device and in its dtype.
             num_rows: N, at least 1.
             width: Longest sequence in tokens, at least 1.
+            step: How a step of one token per row runs: "eager"; "static" (fixed shapes: all N
+                rows, cells in buckets); "graph" (the same, replayed from CUDA graphs); "compile"
+                (the same, by `torch.compile`); "auto": graphs on CUDA where the model can be
+                captured, else eager.
 
         Raises:
-            ValueError: A model whose states cannot be kept per row; the message names it.
+            ValueError: A model whose states cannot be kept per row, named in the message, or an
+                unknown or impossible `step`.
         """
         check_attends_fully(model, width)
         self._trunk, self._head = trunk_and_head(model)
         self._allocate(model.config, num_rows, width)
         _check_exact(self, model)
+        self._run_step = self._step_of(step)
 
     def _allocate(self, config: Any, num_rows: int, width: int) -> None:
         self.num_rows, self.width = num_rows, width
@@ -71,6 +86,9 @@ class SlotDecoder:
         self._every_row = np.arange(num_rows)
         self._device, self._dtype = head_place(self._head)
         self._cache = SlotCache(config, num_rows, width)
+        self._inputs = StepInputs(num_rows, self._cache.scratch_cell, self._device)
+        self._run_step: Step = self._all_rows
+        self._is_static = False
         self._columns = torch.arange(width, device=self._device)
         self._hidden = torch.zeros(
             (num_rows, head_width(self._head)), dtype=self._dtype, device=self._device
@@ -109,7 +127,11 @@ class SlotDecoder:
             self._ids[where, : ids.shape[1]] = ids
             self._lengths[where] = lengths
             self._versions[where] = weights_version
-        return self._hidden if rows is None else self._hidden[torch.from_numpy(where)]
+        return self._hidden if rows is None else self._hidden[self._send(where)]
+
+    def offer(self, tokens: torch.Tensor, known: np.ndarray) -> None:
+        """Say which tokens are on the device already; see `StepInputs.offer`."""
+        self._inputs.offer(tokens, known)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return the output layer's logits of hidden states, (…, D) to (…, V) float32."""
@@ -134,7 +156,8 @@ class SlotDecoder:
     ) -> np.ndarray:
         """Return the first token to compute per row, (R,); `lengths` where nothing is missing."""
         held = self._lengths[where]
-        differs = ids != self._ids[where, : ids.shape[1]]
+        is_every = where is self._every_row  # a view then, no copy
+        differs = ids != (self._ids if is_every else self._ids[where])[:, : ids.shape[1]]
         common = np.where(differs.any(axis=1), differs.argmax(axis=1), ids.shape[1])
         common = np.minimum(common, np.minimum(held, lengths))
         began = (common < held) | (held == 0)
@@ -167,25 +190,57 @@ class SlotDecoder:
         self, hidden: torch.Tensor, rows: np.ndarray, tokens: np.ndarray, positions: np.ndarray
     ) -> None:
         """Add one token to each of some rows; all N run where most do, as that copies no slot."""
-        if 2 * len(rows) >= self.num_rows:
-            packed = np.zeros((3, self.num_rows), dtype=np.int64)
-            packed[2] = self._cache.scratch_cell
-            packed[:, rows] = tokens, positions, positions
-            slots = None
-        else:
-            packed = np.stack([tokens, positions, positions, rows])
-            slots = True
-        on_device = torch.from_numpy(packed).to(self._device)
-        position_ids = on_device[1].unsqueeze(1)
         read = self._read_width(int(positions.max()) + 1)
-        self._cache.prepare(on_device[3] if slots else None, on_device[2], read)
+        if not self._is_static and 2 * len(rows) < self.num_rows:
+            self._step_few(hidden, rows, tokens, positions, read)
+            return
+        self._inputs.load(rows, tokens, positions)
+        new = self._run_step(read)
+        if len(rows) < self.num_rows:
+            new = torch.where(self._inputs.is_stepping(), new, hidden)
+        hidden.copy_(new)
+
+    def _all_rows(self, read: int) -> torch.Tensor:
+        """Run the loaded tokens of all N rows, on tensors that never move."""
+        inputs = self._inputs
+        self._cache.prepare(None, inputs.cells, read)
+        mask = self._mask(inputs.positions, read)
+        return self._forward(inputs.tokens, inputs.positions, mask)[:, 0]
+
+    def _step_few(
+        self,
+        hidden: torch.Tensor,
+        rows: np.ndarray,
+        tokens: np.ndarray,
+        positions: np.ndarray,
+        read: int,
+    ) -> None:
+        on_device = self._send(np.stack([tokens, positions, rows]))
+        position_ids = on_device[1].unsqueeze(1)
+        self._cache.prepare(on_device[2], on_device[1], read)
         mask = self._mask(position_ids, read)
         new = self._forward(on_device[0].unsqueeze(1), position_ids, mask)[:, 0]
-        if len(rows) == self.num_rows:
-            hidden.copy_(new)
-        else:
-            index = torch.from_numpy(rows).to(self._device)
-            hidden[index] = new if slots else new[index]
+        hidden[on_device[2]] = new
+
+    def _step_of(self, kind: str) -> Step:
+        """Return what runs `_all_rows`, and note whether its shapes are fixed."""
+        if kind not in ("auto", *STEP_KINDS):
+            raise ValueError(f"step must be one of {('auto', *STEP_KINDS)}, got {kind!r}")
+        is_cuda = self._device.type == "cuda"
+        if kind == "graph" and not is_cuda:
+            raise ValueError(f"step 'graph' needs a CUDA device, got {str(self._device)!r}")
+        if kind == "eager" or (kind == "auto" and not is_cuda):
+            return self._all_rows
+        self._is_static = True
+        if kind == "static":
+            return self._all_rows
+        if kind == "compile":
+            return compiled_step(self._all_rows)
+        witness = next(iter(self._head.parameters()))
+        return CapturedStep(self._all_rows, witness, may_fall_back=kind == "auto")
+
+    def _send(self, array: np.ndarray) -> torch.Tensor:
+        return send(array, self._device)
 
     def _prefill(
         self,
@@ -201,23 +256,23 @@ class SlotDecoder:
         first, last = starts[members, None], lengths[members, None] - 1
         offsets = np.arange(int((last - first).max()) + 1)
         positions = np.minimum(first + offsets, last)
-        tokens = torch.from_numpy(ids[members[:, None], positions]).to(self._device)
-        rows = torch.from_numpy(where[members]).to(self._device)
+        tokens = self._send(ids[members[:, None], positions])
+        rows = self._send(where[members])
         if first.any():
             cells = np.where(first + offsets <= last, positions, self._cache.scratch_cell)
-            position_ids = torch.from_numpy(positions).to(self._device)
+            position_ids = self._send(positions)
             read = self._read_width(int(last.max()) + 1)
-            self._cache.prepare(rows, torch.from_numpy(cells).to(self._device), read)
+            self._cache.prepare(rows, self._send(cells), read)
         else:
             # Padding lands in cells behind the row's end, which are written before they are read.
             position_ids = self._columns[None, : len(offsets)]
             read = len(offsets)
             self._cache.prepare(rows, None, read)
         states = self._forward(tokens, position_ids, self._mask(position_ids, read))
-        ends = torch.from_numpy((last - first)[:, 0]).to(self._device)
+        ends = self._send((last - first)[:, 0])
         hidden[rows] = states[torch.arange(len(members), device=self._device), ends]
         for member, other in group.copies:
-            target = torch.tensor([where[other]], device=self._device)
+            target = self._send(where[other : other + 1])
             self._cache.copy_row(int(where[member]), target, int(lengths[member]))
             hidden[target] = hidden[int(where[member])].clone()
 
@@ -240,7 +295,8 @@ class SlotDecoder:
         return mask.masked_fill_(is_hidden, torch.finfo(self._dtype).min)
 
     def _read_width(self, needed: int) -> int:
-        return min(self.width, -(-needed // READ_MULTIPLE) * READ_MULTIPLE)
+        multiple = BUCKET if self._is_static else READ_MULTIPLE
+        return min(self.width, -(-needed // multiple) * multiple)
 
 
 def _host(array: Array) -> np.ndarray:

@@ -72,8 +72,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
             raise ValueError(f"the action space must be Discrete, got {action_space!r}")
         self.empty_id = int(observation_space.high.max())
         self.width = int(observation_space.shape[0])
-        tokens = np.arange(action_space.n) if action_tokens is None else np.asarray(action_tokens)
-        self.action_tokens = tokens.astype(np.int32)
+        self.action_tokens = _table(action_tokens, int(action_space.n))
         self.whiten_rewards = whiten_rewards
         self.advantage_norm = advantage_norm
         self.rng = np.random.default_rng(seed)
@@ -148,7 +147,9 @@ class SequenceRolloutBuffer(RolloutBuffer):
             self._finish()
 
     def _close(self, row: int, context: np.ndarray, prompt_length: int) -> None:
-        last = self.action_tokens[self.actions[row, self.pos - 1]]
+        last = self.actions[row, self.pos - 1]
+        if self.action_tokens is not None:
+            last = self.action_tokens[last]
         self._pieces.append(np.append(context, last).astype(np.int32))
         self._bounds.append((row, int(self._opened[row]), self.pos, prompt_length))
         self._opened[row] = -1
@@ -290,3 +291,13 @@ class SequenceRolloutBuffer(RolloutBuffer):
         return np.concatenate(
             [numbers[row, start:stop] for row, start, stop, _ in self.segments[group]]
         )
+
+
+def _table(action_tokens: Sequence[int] | np.ndarray | None, num_actions: int) -> np.ndarray | None:
+    """Give (A,) int32, action to token id, or None where action i is token i.
+
+    A table of a whole vocabulary would take more memory than the transitions of a small rollout.
+    """
+    if action_tokens is None or np.array_equal(action_tokens, np.arange(num_actions)):
+        return None
+    return np.asarray(action_tokens, dtype=np.int32)

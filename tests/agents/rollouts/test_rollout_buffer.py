@@ -136,6 +136,14 @@ def test_memory_per_transition() -> None:
     assert buffer.nbytes / buffer.n_transitions <= 40
 
 
+def test_a_whole_vocabulary_takes_no_table() -> None:
+    assert make_buffer(3, 2, action_tokens=np.arange(EMPTY)).action_tokens is None
+    subset = make_buffer(3, 2, action_tokens=(8, 7, 6, 5, 4, 3, 2, 1, 0))
+    fill_by_hand(subset)
+    # The last cell of each segment is the token of its last action: 0, 7 and 7.
+    assert subset.ids.tolist() == [1, 2, 4, 8, 8, 1, 3, 5, 6, 1]
+
+
 def test_advantages_whitened_once_per_rollout() -> None:
     buffer = make_buffer(3, 2, advantage_norm="rollout")
     fill_by_hand(buffer)

@@ -27,6 +27,7 @@ from textgym.models.token_step import (
 )
 from textgym.models.transfer import send
 from textgym.models.trunk import (
+    CannotKeepSlots,
     check_attends_fully,
     head_place,
     head_width,
@@ -311,15 +312,23 @@ def _check_exact(decoder: SlotDecoder, model: Any) -> None:
     probe._trunk, probe._head = decoder._trunk, decoder._head
     probe._allocate(model.config, num_rows=2, width=4)
     ids = np.array([[1, 2, 3, 0], [2, 3, 1, 2]])
-    with torch.no_grad(), torch.autocast(probe._device.type, enabled=False):
-        for lengths in ([2, 3], [3, 4]):
-            cached = probe.advance(ids, np.array(lengths))
-        full = hidden_states(probe._trunk, torch.from_numpy(ids).to(probe._device))
+    try:
+        with torch.no_grad(), torch.autocast(probe._device.type, enabled=False):
+            for lengths in ([2, 3], [3, 4]):
+                cached = probe.advance(ids, np.array(lengths))
+            full = hidden_states(probe._trunk, torch.from_numpy(ids).to(probe._device))
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise CannotKeepSlots(
+            f"{type(model).__name__} {model.name_or_path!r} cannot be read with one cache slot per "
+            f"row ({error}); expected a model with plain causal attention"
+        ) from error
     expected = torch.stack([full[0, 2], full[1, 3]]).float()
     tolerance = CHECK_TOLERANCE.get(probe._dtype, CHECK_TOLERANCE_HALF)
     difference = (cached.float() - expected).abs().max()
     if not probe._cache.is_filled or not difference <= tolerance * expected.abs().max():
-        raise ValueError(
+        raise CannotKeepSlots(
             f"{type(model).__name__} {model.name_or_path!r} does not give the same states with one "
             f"cache slot per row as without (difference {float(difference):.2g}); expected a model "
             f"with plain causal attention, in eval mode"

@@ -13,6 +13,14 @@ from torch import nn
 # Relative difference that a model may show between its own logits and head(trunk(ids)). The two run
 # the same operations, so any real difference (soft-capping, scaling) stands far above it.
 TOLERANCE = 1e-4
+WINDOW_NAMES = (
+    "sliding_window",
+    "window_size",
+    "attention_window",
+    "attention_window_size",
+    "attention_chunk_size",
+    "local_attention",
+)
 
 
 def trunk_and_head(model: Any) -> tuple[nn.Module, nn.Module]:
@@ -76,35 +84,54 @@ def _weight(head: nn.Module) -> torch.Tensor:
     return weight
 
 
-def check_attends_fully(model: Any, width: int) -> None:
-    """Check that every token of `width` can attend to all before it, from one plain cache.
+class CannotKeepSlots(ValueError):
+    """A model whose states cannot be kept in one cache slot per row."""
+
+
+def check_positions(model: Any, width: int) -> None:
+    """Check that the model has `width` positions.
 
     Raises:
-        ValueError: A window narrower than `width`, layers that are not attention, or too few
-            positions; the message names the model.
+        ValueError: Too few; the message names the model.
     """
-    config = model.config.get_text_config()
-    settings = config.to_dict()
+    settings = model.config.get_text_config().to_dict()
     positions = settings.get("max_position_embeddings") or settings.get("n_positions")
     if positions is not None and width > positions:
         raise ValueError(
             f"{_name(model)} has {positions} positions (max_position_embeddings), expected at "
             f"least {width}: max_prompt_tokens plus max_new_tokens"
         )
-    window = settings.get("sliding_window")
-    kinds = set(settings.get("layer_types") or ())
-    slides = "sliding_attention" in kinds if kinds else window is not None
+
+
+def check_attends_fully(model: Any, width: int) -> None:
+    """Check that every token of `width` can attend to all before it, from one plain cache.
+
+    Raises:
+        CannotKeepSlots: A window narrower than `width`, or layers that are not attention.
+        ValueError: Too few positions; the messages name the model.
+    """
+    check_positions(model, width)
+    config = model.config.get_text_config()
+    settings = config.to_dict()
+    kinds = set(settings.get("layer_types") or settings.get("attention_layers") or ())
+    window = min(_windows(settings), default=None)
+    slides = bool(kinds & {"sliding_attention", "local"}) if kinds else window is not None
     if slides and (window is None or window < width):
-        raise ValueError(
+        raise CannotKeepSlots(
             f"{_name(model)} has sliding-window layers of {window} tokens, expected full attention "
             f"or a window of at least {width} (max_prompt_tokens plus max_new_tokens)"
         )
-    others = sorted(kinds - {"full_attention", "sliding_attention"})
+    others = sorted(kinds - {"full_attention", "sliding_attention", "global", "local"})
     if others or "num_attention_heads" not in {*settings, *config.attribute_map}:
-        raise ValueError(
+        raise CannotKeepSlots(
             f"{_name(model)} has layers of the kind {', '.join(others) or 'recurrent'}, expected "
             f"attention only: such states cannot be kept per row"
         )
+
+
+def _windows(settings: dict[str, Any]) -> list[int]:
+    """Return the widths of attention windows that a config names; architectures differ in names."""
+    return [settings[name] for name in WINDOW_NAMES if isinstance(settings.get(name), int)]
 
 
 def _agree(actual: torch.Tensor, expected: torch.Tensor) -> bool:

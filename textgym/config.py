@@ -33,6 +33,8 @@ class TextEnvConfig:
         reward_model: Folder or hub name of a one-label classifier, None for the bundled one.
         reward: "model", "gold", "rouge", "bleu", "chrf", "length", "module:function" or a weighted
             sum such as "0.7*model+0.3*rouge".
+        reward_workers: Threads over which a "module:function" reward is called, one episode a
+            call: for a slow judge elsewhere. 1 calls it once with all episodes of a batch.
         kl_coef: Weight of log pi_ref in the reward, at least 0.
         temperature: Of the reference's softmax, above 0; the policy must sample with the same.
         max_prompt_tokens: Longest prompt in tokens, at least 1.
@@ -62,6 +64,7 @@ class TextEnvConfig:
     reference_model: str | None = None
     reward_model: str | None = None
     reward: str = "model"
+    reward_workers: int = 1
     kl_coef: float = 0.05
     temperature: float = 1.0
     max_prompt_tokens: int = 128
@@ -87,7 +90,7 @@ class TextEnvConfig:
         _check_choice("reward_timing", self.reward_timing, REWARD_TIMINGS)
         _check_choice("prompt_overflow", self.prompt_overflow, PROMPT_OVERFLOWS)
         _check_choice("dtype", self.dtype, DTYPES)
-        for name in ("max_prompt_tokens", "max_new_tokens", "group_size"):
+        for name in ("max_prompt_tokens", "max_new_tokens", "group_size", "reward_workers"):
             check_int(name, getattr(self, name), at_least=1)
         for name in ("data_seed", "min_new_tokens"):
             check_int(name, getattr(self, name), at_least=0)

@@ -160,7 +160,12 @@ def _reward(
     def make_model() -> RewardFn:
         return RewardModel(str(path), tokenizer, config.device, config.dtype)
 
-    return reward_named(config.reward, gold=gold, make_model=None if path is None else make_model)
+    return reward_named(
+        config.reward,
+        gold=gold,
+        make_model=None if path is None else make_model,
+        workers=config.reward_workers,
+    )
 
 
 def _make_reference(

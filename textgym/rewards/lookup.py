@@ -21,6 +21,7 @@ def reward_named(
     *,
     gold: RewardFn | None = None,
     make_model: Callable[[], RewardFn] | None = None,
+    workers: int = 1,
 ) -> RewardFn:
     """Return the reward that an expression such as "0.7*model+0.3*rouge" names.
 
@@ -28,13 +29,14 @@ def reward_named(
         expression: Names joined by + and -, each with an optional weight.
         gold: What "gold" means, None where the task has none.
         make_model: Makes what "model" means, called only where it is named; None for none.
+        workers: Threads of a "module:function", see `FunctionReward`.
 
     Raises:
         ValueError: Not of that form, an unknown name (the nearest is named), or one that the task
             does not have.
     """
     parts = _parsed(expression)
-    rewards = [(weight, _single(name, gold, make_model)) for weight, name in parts]
+    rewards = [(weight, _single(name, gold, make_model, workers)) for weight, name in parts]
     if len(rewards) == 1 and rewards[0][0] == 1.0:
         return rewards[0][1]
     return WeightedSum(rewards)
@@ -58,7 +60,10 @@ def _parsed(expression: str) -> list[tuple[float, str]]:
 
 
 def _single(
-    name: str, gold: RewardFn | None, make_model: Callable[[], RewardFn] | None
+    name: str,
+    gold: RewardFn | None,
+    make_model: Callable[[], RewardFn] | None,
+    workers: int,
 ) -> RewardFn:
     if name == "gold":
         if gold is None:
@@ -73,7 +78,7 @@ def _single(
     if name in PROGRAMMATIC:
         return PROGRAMMATIC[name]()
     if is_callable_name(name):
-        return FunctionReward.from_name(name)
+        return FunctionReward.from_name(name, workers)
     known = ["model", "gold", *PROGRAMMATIC]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""

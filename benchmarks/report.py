@@ -15,15 +15,33 @@ import torch
 import transformers
 
 
-def parse_arguments(description: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the flags that all benchmarks take."""
-    parser = argparse.ArgumentParser(description=description)
+def parse_arguments(
+    description: str,
+    argv: Sequence[str] | None = None,
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
+    repeats: tuple[int, int] | None = (5, 2),
+) -> argparse.Namespace:
+    """Parse the flags that all benchmarks take.
+
+    Args:
+        description: Shown by `--help`.
+        argv: The command line, None for the process's own.
+        add_arguments: Adds a benchmark's own flags.
+        repeats: Repetitions where the user says nothing, full and quick; None leaves None.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="a run of about a minute")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
-    parser.add_argument("--repeats", type=int, help="paired repetitions (default: 5, quick: 2)")
+    defaults = "" if repeats is None else f" (default: {repeats[0]}, quick: {repeats[1]})"
+    parser.add_argument("--repeats", type=int, help=f"paired repetitions{defaults}")
+    if add_arguments is not None:
+        add_arguments(parser)
     args = parser.parse_args(argv)
-    args.repeats = args.repeats or (2 if args.quick else 5)
+    if args.repeats is None and repeats is not None:
+        args.repeats = repeats[1] if args.quick else repeats[0]
     return args
 
 

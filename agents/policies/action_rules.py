@@ -6,7 +6,7 @@ width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch as th
@@ -14,7 +14,8 @@ from torch import nn
 
 from textgym.agents.policies.packed_evaluation import PackedGroup
 from textgym.masks import MaskFn
-from textgym.models.sampling import action_logits, chunked_log_probs_and_entropy
+from textgym.models.sampling import action_logits, check_allowed, chunked_log_probs_and_entropy
+from textgym.models.transfer import send
 
 
 @dataclass(kw_only=True)
@@ -36,6 +37,7 @@ class ActionRules:
     width: int
     temperature: float
     mask_fn: MaskFn | None = None
+    _tables: dict[th.device, th.Tensor] = field(default_factory=dict, repr=False)
 
     def logits(
         self, logits: th.Tensor, ids: np.ndarray, lengths: np.ndarray, prompt_lengths: np.ndarray
@@ -44,7 +46,7 @@ class ActionRules:
         allowed = None
         if self.mask_fn is not None:
             mask = self.mask_fn(ids, lengths, np.asarray(prompt_lengths))
-            allowed = th.as_tensor(mask, device=logits.device)
+            allowed = self._sent(mask, logits.device)
         tokens = self._token_index(logits.device)
         return action_logits(logits, tokens, allowed, self.temperature, self.num_actions)
 
@@ -60,7 +62,7 @@ class ActionRules:
         def allowed_rows(start: int, stop: int) -> th.Tensor:
             assert self.mask_fn is not None
             mask = self.mask_fn(*group.states(start, stop, self.empty_id, self.width))
-            return th.as_tensor(mask, device=hidden.device)
+            return self._sent(mask, hidden.device)
 
         log_probs, entropies = chunked_log_probs_and_entropy(
             hidden,
@@ -74,8 +76,22 @@ class ActionRules:
         )
         return log_probs, th.zeros_like(log_probs) if entropies is None else entropies
 
+    def tokens_of(self, actions: th.Tensor, known: np.ndarray) -> tuple[th.Tensor, np.ndarray]:
+        """Give the tokens of actions (N,), on the device and on the host, without a transfer."""
+        table = self._token_index(actions.device)
+        if table is None:
+            return actions, known
+        return table[actions], np.asarray(self.action_tokens, np.int64)[known]
+
+    def _sent(self, mask: np.ndarray, device: th.device) -> th.Tensor:
+        # Checked here: on an accelerator the check would wait for the device.
+        check_allowed(mask)
+        return send(np.asarray(mask, bool), device)
+
     def _token_index(self, device: th.device) -> th.Tensor | None:
         # Slicing instead of gathering keeps the whole-vocabulary case cheap.
-        if self.action_tokens in (None, tuple(range(self.num_actions))):
+        if self.action_tokens is None:
             return None
-        return th.tensor(self.action_tokens, device=device)
+        if device not in self._tables:
+            self._tables[device] = th.tensor(self.action_tokens, device=device)
+        return self._tables[device]

@@ -15,9 +15,14 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from textgym import envs_registry
+from textgym.agents.policies.adapters import same_weights
 from textgym.agents.policies.policy_files import VALUE_HEAD, read_value_head
 from textgym.agents.supervised.fresh_models import SCRATCH_PREFIX, fresh_causal_lm, is_scratch
-from textgym.models.loading import copy_causal_lm, load_sequence_classifier
+from textgym.models.loading import (
+    copy_causal_lm,
+    load_sequence_classifier,
+    shared_causal_lm,
+)
 from textgym.models.trunk import head_width
 
 DEFAULT_SCRATCH = "scratch:llama,layers=2,width=64,heads=2"
@@ -58,13 +63,39 @@ def build_language_model(
             seed=seed,
         )
     loaded = copy_causal_lm(model, device="cpu", dtype="float32")
+    _check_rows(loaded, model, vocab_size)
+    return loaded
+
+
+def build_base_model(model: str, *, vocab_size: int, dtype: th.dtype) -> Any:
+    """Make the frozen model under an adapter, on the CPU, its weights shared where they are loaded.
+
+    Args:
+        model: Folder or hub name.
+        vocab_size: Token ids lie below.
+        dtype: Of the weights.
+
+    Raises:
+        ValueError: A fresh model, which has nothing to adapt; and see `build_language_model`.
+    """
+    if is_scratch(model):
+        raise ValueError(f"lora needs a pretrained model (folder or hub name), got {model!r}")
+    shared = shared_causal_lm(model, device="cpu", dtype=dtype)
+    if shared is None:
+        loaded = copy_causal_lm(model, device="cpu", dtype=dtype).requires_grad_(False)
+    else:
+        loaded = same_weights(shared)
+    _check_rows(loaded, model, vocab_size)
+    return loaded
+
+
+def _check_rows(loaded: Any, model: str, vocab_size: int) -> None:
     rows = int(loaded.get_input_embeddings().weight.shape[0])
     if rows < vocab_size:
         raise ValueError(
             f"vocabulary mismatch: {model!r} has {rows} embeddings, expected at least the "
             f"environment's {vocab_size} token ids"
         )
-    return loaded
 
 
 def build_value_model(

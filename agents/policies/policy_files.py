@@ -1,7 +1,8 @@
 """A policy's files: an ordinary Hugging Face folder, the value part beside it, and JSON.
 
 ```
-policy/        the language model, with its tokenizer where one is known
+policy/        the language model, with its tokenizer where one is known; an adapter merged in
+adapter/       the adapter alone in PEFT's form, where the policy has one (`lora`)
 value/         value_head.safetensors, and the value model where it is separate
 policy.json    the spaces and the constructor's arguments
 ```
@@ -27,6 +28,7 @@ from textgym.tokenizer import Tokenizer
 
 LANGUAGE_MODEL = "policy"
 VALUE = "value"
+ADAPTER = "adapter"
 VALUE_HEAD = "value_head.safetensors"
 ARGUMENTS = "policy.json"
 
@@ -88,7 +90,9 @@ def read_arguments(folder: Path) -> tuple[spaces.Box, spaces.Discrete, dict[str,
     arguments["optimizer_kwargs"] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in kwargs.items()
     }
-    arguments["model"] = str(folder / LANGUAGE_MODEL)
+    base = arguments.pop("base_model", None)
+    arguments["model"] = base or str(folder / LANGUAGE_MODEL)
+    arguments["lora_init"] = str(folder / ADAPTER) if base else None
     arguments["value_init"] = str(folder / VALUE) if arguments["value"] == "separate" else None
     observation_space = spaces.Box(0, record["vocab_size"], (record["width"],), np.int64)
     return observation_space, spaces.Discrete(record["num_actions"]), arguments

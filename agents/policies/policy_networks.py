@@ -7,7 +7,8 @@ actions.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,17 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from textgym.agents.policies.action_rules import ActionRules
+from textgym.agents.policies.adapters import (
+    LoraSettings,
+    adapter_off,
+    add_adapter,
+    is_adapter,
+    read_adapter,
+    share_base,
+)
 from textgym.agents.policies.model_building import (
     DEFAULT_SCRATCH,
+    build_base_model,
     build_language_model,
     build_value_model,
     check_choice,
@@ -30,11 +40,15 @@ from textgym.agents.policies.model_building import (
 from textgym.agents.policies.packed_evaluation import PackedGroup
 from textgym.agents.policies.slot_state import SlotState
 from textgym.masks import MaskFn
+from textgym.models.decoding import DECODES
+from textgym.models.float32_head import float32_head, store_in
+from textgym.models.loading import check_dtype_on, load_causal_lm
 from textgym.models.sampling import sample
 from textgym.models.trunk import hidden_states, trunk_and_head
 
 VALUE_MODES = ("shared", "separate")
-PRECISIONS = ("float32", "bfloat16")
+HALF_WEIGHTS = "bfloat16-weights"
+PRECISIONS = ("float32", "bfloat16", HALF_WEIGHTS)
 ENTROPIES = ("gradient", "report", "none")
 
 
@@ -51,6 +65,9 @@ class LanguageModelPolicy(ActorCriticPolicy):
         value: str = "shared",
         value_init: str | None = None,
         dtype: str = "float32",
+        decode: str = "auto",
+        lora: str | None = None,
+        lora_init: str | None = None,
         temperature: float = 1.0,
         action_tokens: Sequence[int] | None = None,
         eos_ids: Sequence[int] = (),
@@ -67,6 +84,9 @@ class LanguageModelPolicy(ActorCriticPolicy):
         check_choice("value", value, VALUE_MODES)
         check_choice("dtype", dtype, PRECISIONS)
         check_choice("entropy", entropy, ENTROPIES)
+        check_choice("decode", decode, DECODES)
+        if lora is not None and value != "shared":
+            raise ValueError(f"lora={lora!r} needs value='shared', got value={value!r}")
         if use_sde:
             raise ValueError("use_sde must be False: actions are tokens")
         if micro_batch_tokens is not None and micro_batch_tokens < 1:
@@ -74,7 +94,9 @@ class LanguageModelPolicy(ActorCriticPolicy):
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature!r}")
         self.model, self.value, self.value_init = model or DEFAULT_SCRATCH, value, value_init
-        self.precision, self.entropy = dtype, entropy
+        self.precision, self.entropy, self.decode = dtype, entropy, decode
+        self.lora, self.lora_init = lora, lora_init
+        self._lora_settings = None if lora is None else LoraSettings.parse(lora)
         self.eos_ids = tuple(int(i) for i in eos_ids)
         self.micro_batch_tokens = micro_batch_tokens
         self.gradient_checkpointing = gradient_checkpointing
@@ -90,6 +112,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
             temperature=float(temperature),
         )
         self.weights_version = 0
+        self._is_plain = False
         super().__init__(
             observation_space,
             action_space,
@@ -111,20 +134,17 @@ class LanguageModelPolicy(ActorCriticPolicy):
         )
 
     def _build_networks(self) -> None:
-        self.language_model = build_language_model(
-            self.model,
-            vocab_size=self.vocab_size,
-            width=self.width,
-            eos_ids=self.eos_ids,
-            seed=self.seed,
-        )
+        self.language_model = self._build_language_model()
         # A plain tuple, so that the trunk is not registered a second time.
-        self._parts = trunk_and_head(self.language_model)
+        trunk, head = trunk_and_head(self.language_model)
+        self._parts = trunk, float32_head(head)
         self.value_model: nn.Module | None = None
         self._value_trunk: tuple[nn.Module, ...] = ()
         weight, bias = None, 0.0
         if self.value == "separate":
             self.value_model, weight, bias = build_value_model(self.language_model, self.value_init)
+            if self.precision == HALF_WEIGHTS:
+                store_in(self.value_model, th.bfloat16)
             self._value_trunk = (trunk_and_head(self.value_model)[0],)
         self.value_head = nn.Linear(output_width(self.value_model or self.language_model), 1)
         nn.init.zeros_(self.value_head.weight)
@@ -132,6 +152,56 @@ class LanguageModelPolicy(ActorCriticPolicy):
         if weight is not None:
             with th.no_grad():
                 self.value_head.weight.copy_(weight)
+
+    def _build_language_model(self) -> Any:
+        self.adapter_config: Any = None
+        if self._lora_settings is None:
+            model = build_language_model(
+                self.model,
+                vocab_size=self.vocab_size,
+                width=self.width,
+                eos_ids=self.eos_ids,
+                seed=self.seed,
+            )
+            if self.precision == HALF_WEIGHTS:
+                store_in(model, th.bfloat16)
+            return model
+        dtype = th.bfloat16 if self.precision == HALF_WEIGHTS else th.float32
+        model = build_base_model(self.model, vocab_size=self.vocab_size, dtype=dtype)
+        self.adapter_config = add_adapter(model, self._lora_settings, self.seed)
+        if self.lora_init is not None:
+            read_adapter(Path(self.lora_init), model)
+        return model
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Move or convert the networks; a base under an adapter is shared at its new place."""
+        result = super()._apply(fn, recurse)
+        if self.precision != "float32":
+            check_dtype_on(th.bfloat16, self.device)
+        if self.lora is not None:
+            weight = self.language_model.get_input_embeddings().weight
+            if weight.dtype in (th.float32, th.bfloat16):
+                shared = load_causal_lm(self.model, device=weight.device, dtype=weight.dtype)
+                share_base(self.language_model, shared)
+        return result
+
+    @contextlib.contextmanager
+    def adapter_off(self) -> Iterator[None]:
+        """Be the reference inside: the same weights without the adapter of `lora`.
+
+        A state made outside cannot be used inside, nor the other way round.
+
+        Raises:
+            ValueError: The policy has no adapter.
+        """
+        if self.lora is None:
+            raise ValueError("expected a policy with lora=..., got one without an adapter")
+        with adapter_off(self.language_model):
+            self._is_plain = True
+            try:
+                yield
+            finally:
+                self._is_plain = False
 
     @property
     def temperature(self) -> float:
@@ -153,7 +223,9 @@ class LanguageModelPolicy(ActorCriticPolicy):
 
     def new_state(self, num_rows: int) -> SlotState:
         """Make the recurrent state of `num_rows` rows: empty KV caches."""
-        return SlotState(self.language_model, self.value_model, num_rows, self.width)
+        state = SlotState(self.language_model, self.value_model, num_rows, self.width, self.decode)
+        state.is_plain = self._is_plain
+        return state
 
     def seed_sampling(self, seed: int) -> None:
         """Start the generator that draws actions anew."""
@@ -172,10 +244,26 @@ class LanguageModelPolicy(ActorCriticPolicy):
             self.weights_version += 1
         super().set_training_mode(mode)
 
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Load weights, which makes every KV cache stale."""
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Load weights, which makes every KV cache stale; a shared base is left as it is.
+
+        Raises:
+            ValueError: The weights are those of an adapter to another base.
+        """
         self.weights_version += 1
-        return super().load_state_dict(*args, **kwargs)
+        if self.lora is not None:
+            state_dict = self._with_own_base(state_dict)
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def _with_own_base(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        own, merged = self.state_dict(), dict(state_dict)
+        for name, weight in own.items():
+            if not name.startswith("language_model.") or is_adapter(name) or name not in merged:
+                continue
+            if not th.equal(weight.float().cpu(), merged[name].float().cpu()):
+                raise ValueError(f"expected weights of an adapter to {self.model!r}, got others")
+            merged[name] = weight
+        return merged
 
     def load_from_vector(self, vector: np.ndarray) -> None:
         """Load weights from one vector, which makes every KV cache stale."""
@@ -196,6 +284,8 @@ class LanguageModelPolicy(ActorCriticPolicy):
         if not isinstance(state, SlotState) or state.num_rows != len(ids):
             held = state.num_rows if isinstance(state, SlotState) else type(state).__name__
             raise ValueError(f"expected the state of {len(ids)} rows, got {held}")
+        if state.is_plain != self._is_plain:
+            raise ValueError("expected a state made with the adapter as it is now, on or off")
         with th.no_grad(), self._arithmetic():
             return state.advance(ids, lengths, self.weights_version)
 
@@ -211,7 +301,17 @@ class LanguageModelPolicy(ActorCriticPolicy):
         hidden, value_hidden = self._advance_hidden(ids, state)
         with th.no_grad():
             known = state.prompt_lengths if prompt_lengths is None else prompt_lengths
-            return self.rules.logits(state.logits(hidden), ids, lengths, known), value_hidden
+            logits = self._parts[1](hidden)
+            return self.rules.logits(logits, ids, lengths, known), value_hidden
+
+    def fetch_actions(self, actions: th.Tensor, state: SlotState) -> np.ndarray:
+        """Bring actions (N,) to the host, the one wait of a step, as (N,) int64.
+
+        The state is told which tokens they mean, so that the next step need not send them back.
+        """
+        chosen = actions.cpu().numpy()
+        state.offer(*self.rules.tokens_of(actions, chosen))
+        return chosen
 
     def _sample(self, logits: th.Tensor) -> th.Tensor:
         if self.generator.device.type != logits.device.type:
@@ -222,7 +322,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
         return self.value_head(hidden.float())
 
     def _arithmetic(self) -> contextlib.AbstractContextManager[Any]:
-        if self.precision == "float32":
+        if self.precision != "bfloat16":
             return contextlib.nullcontext()
         return th.autocast(self.device.type, dtype=th.bfloat16)
 

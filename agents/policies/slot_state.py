@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from textgym.models.slot_decoder import SlotDecoder
+from textgym.models.decoding import open_decoder
 
 
 class SlotState:
@@ -23,17 +23,28 @@ class SlotState:
         num_rows: N.
         width: Longest observation in tokens.
         prompt_lengths: (N,) int64, where each row's response begins, as far as observations show.
+        is_plain: Whether it was made with the policy's adapter off.
     """
 
     def __init__(
-        self, language_model: Any, value_model: Any | None, num_rows: int, width: int
+        self,
+        language_model: Any,
+        value_model: Any | None,
+        num_rows: int,
+        width: int,
+        decode: str = "auto",
     ) -> None:
-        """Make empty slots for the language model and, where it is separate, the value model."""
+        """Make empty slots for the language model and, where it is separate, the value model.
+
+        Raises:
+            ValueError: See `open_decoder`.
+        """
         self.num_rows = num_rows
         self.width = width
-        self._decoder = SlotDecoder(language_model, num_rows, width)
+        self.is_plain = False
+        self._decoder = open_decoder(language_model, num_rows, width, decode)
         self._value_decoder = (
-            None if value_model is None else SlotDecoder(value_model, num_rows, width)
+            None if value_model is None else open_decoder(value_model, num_rows, width, decode)
         )
 
     def advance(
@@ -54,6 +65,17 @@ class SlotState:
         if self._value_decoder is None:
             return hidden, hidden
         return hidden, self._value_decoder.advance(ids, lengths, weights_version=weights_version)
+
+    def offer(self, tokens: th.Tensor, known: np.ndarray) -> None:
+        """Keep tokens that are on the device already, in case the next observations end with them.
+
+        Args:
+            tokens: (N,) int64 on the device.
+            known: (N,) int64, the same on the host.
+        """
+        self._decoder.offer(tokens, known)
+        if self._value_decoder is not None:
+            self._value_decoder.offer(tokens, known)
 
     def logits(self, hidden: th.Tensor) -> th.Tensor:
         """Give the (N, V) float32 logits of hidden states (N, D)."""

@@ -13,8 +13,10 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.distributions import CategoricalDistribution
 
+from textgym.agents.policies.adapters import merged, write_adapter
 from textgym.agents.policies.packed_evaluation import evaluate_in_groups, single_action_segments
 from textgym.agents.policies.policy_files import (
+    ADAPTER,
     VALUE,
     read_arguments,
     read_value_head,
@@ -44,8 +46,17 @@ class TransformerPolicy(LanguageModelPolicy):
             its own).
         value_init: Of a separate value model: folder of a one-label classifier, its head included;
             None starts from the policy's weights and a zero head.
-        dtype: "float32", or "bfloat16" for bfloat16 arithmetic on float32 weights. Log-probs and
-            values are float32 in both.
+        dtype: "float32"; "bfloat16" for bfloat16 arithmetic on float32 weights; "bfloat16-weights"
+            for weights in bfloat16, which suits `lora` (without it, small updates are rounded
+            away). Logits, heads, log-probs, values and adapters are float32 in all three.
+        decode: How a step computes: "eager", "graph" (replayed from CUDA graphs), "compile" (by
+            `torch.compile`), "static" (their fixed shapes, run as they are) or "full" (every
+            sequence anew, for models without one cache per row). "auto": graphs on CUDA, else
+            eager; "full", with a warning, where slots cannot serve the model.
+        lora: An adapter instead of training all weights: "r=8,alpha=16,targets=q_proj+v_proj",
+            each part optional; by default on all linear layers but the output. The weights under
+            it are those of the environment's reference, held once. Needs the `peft` extra.
+        lora_init: Folder of a saved adapter to start from; None starts from one without effect.
         temperature: Divides the logits before the softmax, above 0.
         action_tokens: Token id of each action; None for the identity.
         eos_ids: End tokens, for the config of a fresh model.
@@ -124,7 +135,7 @@ class TransformerPolicy(LanguageModelPolicy):
         state = self.new_state(len(ids)) if state is None else state
         logits, _ = self._advance(ids, state, None)
         actions = logits.argmax(dim=-1) if deterministic else self._sample(logits)
-        chosen = actions.cpu().numpy()
+        chosen = self.fetch_actions(actions, state)
         return (chosen[0] if observation.ndim == 1 else chosen), state
 
     def evaluate_actions(  # type: ignore[override]
@@ -187,6 +198,8 @@ class TransformerPolicy(LanguageModelPolicy):
         return {
             "value": self.value,
             "dtype": self.precision,
+            "decode": self.decode,
+            "lora": self.lora,
             "temperature": self.temperature,
             "action_tokens": self.rules.action_tokens,
             "eos_ids": self.eos_ids,
@@ -200,15 +213,21 @@ class TransformerPolicy(LanguageModelPolicy):
 
     def write(self, folder: Path, tokenizer: Tokenizer | None = None) -> None:
         """Write networks and arguments into an existing folder; see `policy_files`."""
+        model = self.language_model if self.lora is None else merged(self.language_model)
         write_networks(
             folder,
-            language_model=self.language_model,
+            language_model=model,
             value_model=self.value_model,
             value_head=self.value_head,
             tokenizer=tokenizer,
         )
+        arguments = self.arguments()
+        if self.lora is not None:
+            base = str(Path(self.model).resolve()) if Path(self.model).is_dir() else self.model
+            write_adapter(folder / ADAPTER, self.language_model, self.adapter_config, base)
+            arguments["base_model"] = base
         spaces_of = self.observation_space, self.action_space
-        write_arguments(folder, *spaces_of, self.arguments())  # type: ignore[arg-type]
+        write_arguments(folder, *spaces_of, arguments)  # type: ignore[arg-type]
 
     def save(self, path: str | Path) -> None:
         """Save the policy alone as a folder; SB3's signature, no pickle."""

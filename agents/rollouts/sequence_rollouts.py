@@ -215,7 +215,11 @@ class SequenceRollouts(OnPolicyAlgorithm):
         n_rollout_steps: int,
         record: RolloutRecord,
     ) -> bool:
-        for _ in range(n_rollout_steps):
+        assert self._state is not None
+        estimates: list[th.Tensor] = []
+        later = np.zeros(env.num_envs, np.float32)
+        is_complete = True
+        while is_complete and len(estimates) < n_rollout_steps:
             obs, starts = self._last_obs, self._last_episode_starts
             assert isinstance(obs, np.ndarray) and starts is not None
             self._note_prompt_lengths(env, obs, starts)
@@ -223,7 +227,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
             action_tensor, values, log_probs = self.policy(
                 obs, self._state, starts, prompt_lengths=self._prompt_lengths
             )
-            actions = action_tensor.cpu().numpy()
+            estimates.append(th.stack([values.flatten(), log_probs]))
+            actions = self.policy.fetch_actions(action_tensor, self._state)
             new_obs, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
             buffer.add(
@@ -231,8 +236,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
                 actions,
                 rewards,
                 starts,
-                values.cpu().numpy(),
-                log_probs.cpu().numpy(),
+                later,
+                later,
                 dones=dones,
                 prompt_lengths=self._prompt_lengths,
                 is_valid=None if waiting is None else ~waiting,
@@ -241,9 +246,12 @@ class SequenceRollouts(OnPolicyAlgorithm):
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
             callback.update_locals(locals())
-            if not callback.on_step():
-                return False
-        return True
+            is_complete = callback.on_step()
+        # Values and log-probs leave the device once a rollout: waiting for actions is enough.
+        fetched = th.stack(estimates).cpu().numpy()
+        buffer.step_values[:, : len(fetched)] = fetched[:, 0].T
+        buffer.log_probs[:, : len(fetched)] = fetched[:, 1].T
+        return is_complete
 
     def _note_prompt_lengths(self, env: VecEnv, obs: np.ndarray, starts: np.ndarray) -> None:
         known = known_prompt_lengths(env)

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from textgym.models.decoding import open_decoder
+from textgym.models.float32_head import float32_head
 from textgym.models.loading import check_vocabulary_size, load_causal_lm
-from textgym.models.sampling import action_logits, log_probs_of
+from textgym.models.sampling import action_logits, check_allowed, log_probs_of
 from textgym.models.slot_decoder import SlotDecoder
 from textgym.models.teacher_forcing import sequence_log_probs
 from textgym.models.trunk import head_place, trunk_and_head
@@ -51,7 +53,8 @@ class CausalLMReference:
                 for the actions.
         """
         self.model = load_causal_lm(path, device=device, dtype=dtype)
-        self._trunk, self._head = trunk_and_head(self.model)
+        self._trunk, head = trunk_and_head(self.model)
+        self._head = float32_head(head)
         top = num_actions if action_tokens is None else int(np.max(action_tokens)) + 1
         check_vocabulary_size(self.model, top or 0)
         self._num_rows, self._width = num_rows, width
@@ -70,7 +73,9 @@ class CausalLMReference:
     ) -> np.ndarray:
         """See `Reference.step_log_probs`."""
         if self._decoder is None:
-            self._decoder = SlotDecoder(self.model, self._num_rows, self._width)
+            self._decoder = open_decoder(self.model, self._num_rows, self._width)
+        if allowed is not None:
+            check_allowed(allowed)
         device, _ = head_place(self._head)
         hidden = self._decoder.advance(ids, lengths)
         logits = action_logits(

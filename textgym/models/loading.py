@@ -62,6 +62,20 @@ def resolve_dtype(dtype: str | torch.dtype) -> torch.dtype:
     return DTYPES[dtype]
 
 
+def check_dtype_on(dtype: torch.dtype, device: torch.device) -> None:
+    """Check that a device computes in a floating-point type.
+
+    Raises:
+        ValueError: It does not; the message says what does.
+    """
+    is_lacking = dtype == torch.bfloat16 and device.type == "cuda"
+    if is_lacking and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ValueError(
+            f"{torch.cuda.get_device_name(device)} ({device}) has no bfloat16 arithmetic, expected "
+            f"dtype 'float32' there (or 'float16' for an environment's frozen models)"
+        )
+
+
 def load_causal_lm(
     path: str | Path, *, device: str | torch.device = "auto", dtype: str | torch.dtype = "float32"
 ) -> Any:
@@ -71,6 +85,12 @@ def load_causal_lm(
         ValueError: Nothing there that can be loaded, or an unknown device or dtype.
     """
     return _shared("causal language model", str(path), resolve_device(device), resolve_dtype(dtype))
+
+
+def shared_causal_lm(path: str | Path, *, device: str | torch.device, dtype: torch.dtype) -> Any:
+    """Return what `load_causal_lm` holds already, None where it would have to read files."""
+    key = _key("causal language model", str(path), resolve_device(device), dtype)
+    return _CACHE.get((*key, files_fingerprint(path)))
 
 
 def load_sequence_classifier(
@@ -133,9 +153,9 @@ def files_fingerprint(path: str | Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def _shared(what: str, path: str, device: torch.device, dtype: torch.dtype) -> Any:
-    place = str(Path(path).resolve()) if Path(path).is_dir() else path
+    check_dtype_on(dtype, device)
     fingerprint = files_fingerprint(path)
-    key = (what, place, dtype, str(device))
+    key = _key(what, path, device, dtype)
     held = _CACHE.get((*key, fingerprint))
     if held is None:
         # A folder that was written anew leaves nothing of its old weights in memory.
@@ -144,6 +164,12 @@ def _shared(what: str, path: str, device: torch.device, dtype: torch.dtype) -> A
         held = _read(what, path, dtype).to(device).requires_grad_(False)
         _CACHE[(*key, fingerprint)] = held
     return held
+
+
+def _key(what: str, path: str, device: torch.device, dtype: torch.dtype) -> tuple[Any, ...]:
+    place = str(Path(path).resolve()) if Path(path).is_dir() else path
+    index = torch.cuda.current_device() if device.type == "cuda" and device.index is None else 0
+    return what, place, dtype, device.type, device.index or index
 
 
 def _read(what: str, path: str, dtype: torch.dtype) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
@@ -32,7 +33,9 @@ def action_logits(
     Args:
         logits: (R, V) of a language model.
         action_tokens: (A,) int64, the token of each action; None where action i is token i.
-        allowed: (R, A) bool, True where an action may be taken; None for all.
+        allowed: (R, A) bool, True where an action may be taken; None for all. A mask on an
+            accelerator must have been checked on the host (`check_allowed`), or it would have to
+            be waited for.
         temperature: Above 0; divides the logits.
         num_actions: A, where `action_tokens` is None: what lies beyond (padding of the vocabulary)
             is cut off. None keeps all V.
@@ -53,10 +56,17 @@ def action_logits(
         chosen = chosen / temperature
     if allowed is None:
         return chosen
-    if not bool(allowed.any(dim=1).all()):
-        row = int(torch.nonzero(~allowed.any(dim=1))[0])
-        raise ValueError(f"the mask allows no action in row {row}; expected at least one")
+    if allowed.device.type == "cpu":
+        check_allowed(allowed.numpy())
     return chosen.masked_fill(~allowed, -torch.inf)
+
+
+def check_allowed(allowed: np.ndarray) -> None:
+    """Raise ValueError for a row of a mask (R, A) in which nothing is allowed."""
+    is_possible = np.asarray(allowed).any(axis=1)
+    if not is_possible.all():
+        row = int(np.flatnonzero(~is_possible)[0])
+        raise ValueError(f"the mask allows no action in row {row}; expected at least one")
 
 
 def log_probs_of(logits: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,11 @@ import torch
 from torch import nn
 
 from textgym.models.length_groups import TOKENS_PER_GROUP, groups_by_length, padding_on
-from textgym.models.sampling import AllowedRows, chunked_log_probs_and_entropy
+from textgym.models.sampling import (
+    AllowedRows,
+    check_allowed,
+    chunked_log_probs_and_entropy,
+)
 from textgym.models.trunk import head_place, hidden_states
 from textgym.reference import ActionIndex, AllowedOf, ResponseSequence
 
@@ -126,6 +130,7 @@ class _Scorer:
         if self.allowed_of is None:
             return None
         masks = np.concatenate([self.allowed_of(sequence) for sequence in sequences])
+        check_allowed(masks)
         return lambda start, stop: self._tensor(masks[start:stop])
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:

@@ -43,7 +43,7 @@ class StepInputs:
             self.tokens = torch.zeros((num_rows, 1), dtype=torch.int64, device=device)
             self.positions = torch.zeros((num_rows, 1), dtype=torch.int64, device=device)
             self.cells = torch.full((num_rows,), scratch_cell, dtype=torch.int64, device=device)
-        self._held = np.full(num_rows, -1, dtype=np.int64)
+        self._held = np.full(num_rows, -2, dtype=np.int64)  # what no next position equals
         self._offered: tuple[torch.Tensor, np.ndarray] | None = None
 
     def offer(self, tokens: torch.Tensor, known: np.ndarray) -> None:

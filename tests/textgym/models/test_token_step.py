@@ -140,6 +140,7 @@ def test_inputs_follow_any_change_of_rows(monkeypatch: pytest.MonkeyPatch):
 def test_an_offer_that_is_not_what_was_asked_for_is_ignored():
     inputs, every = inputs_of(), np.arange(3)
     inputs.load(every, np.array([1, 2, 3]), np.array([0, 0, 0]))
+    assert held(inputs) == [[1, 2, 3], [0, 0, 0], [0, 0, 0]]
     inputs.offer(torch.tensor([4, 5, 6]), np.array([4, 5, 6]))
     inputs.load(every, np.array([4, 8, 6]), np.array([1, 1, 1]))
     assert inputs.tokens[:, 0].tolist() == [4, 8, 6]

@@ -85,18 +85,13 @@ class LanguageModelPolicy(ActorCriticPolicy):
         check_choice("dtype", dtype, PRECISIONS)
         check_choice("entropy", entropy, ENTROPIES)
         check_choice("decode", decode, DECODES)
-        if lora is not None and value != "shared":
-            raise ValueError(f"lora={lora!r} needs value='shared', got value={value!r}")
         if use_sde:
             raise ValueError("use_sde must be False: actions are tokens")
-        if micro_batch_tokens is not None and micro_batch_tokens < 1:
-            raise ValueError(f"micro_batch_tokens must be at least 1, got {micro_batch_tokens!r}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        _check_numbers(micro_batch_tokens, temperature)
         self.model, self.value, self.value_init = model or DEFAULT_SCRATCH, value, value_init
         self.precision, self.entropy, self.decode = dtype, entropy, decode
         self.lora, self.lora_init = lora, lora_init
-        self._lora_settings = None if lora is None else LoraSettings.parse(lora)
+        self._lora_settings = _lora_settings(lora, value)
         self.eos_ids = tuple(int(i) for i in eos_ids)
         self.micro_batch_tokens = micro_batch_tokens
         self.gradient_checkpointing = gradient_checkpointing
@@ -361,6 +356,19 @@ class LanguageModelPolicy(ActorCriticPolicy):
         if self.entropy == "report":
             entropies = entropies.detach()
         return log_probs, self._values(value_hidden).flatten(), entropies
+
+
+def _check_numbers(micro_batch_tokens: int | None, temperature: float) -> None:
+    if micro_batch_tokens is not None and micro_batch_tokens < 1:
+        raise ValueError(f"micro_batch_tokens must be at least 1, got {micro_batch_tokens!r}")
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0, got {temperature!r}")
+
+
+def _lora_settings(lora: str | None, value: str) -> LoraSettings | None:
+    if lora is not None and value != "shared":
+        raise ValueError(f"lora={lora!r} needs value='shared', got value={value!r}")
+    return None if lora is None else LoraSettings.parse(lora)
 
 
 def _unless_identity(tokens: Sequence[int] | None, num_actions: int) -> tuple[int, ...] | None:

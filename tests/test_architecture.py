@@ -21,6 +21,7 @@ PACKAGES = {
 # Lower never imports higher; within one line a module may import its neighbours, without cycles.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.types", "textgym.callables", "textgym.process_guard"),
+    ("textgym.feedback",),
     ("textgym.config", "textgym.prompts", "textgym.masks", "textgym.reference"),
     ("textgym.tokenizer", "textgym.models"),
     ("textgym.dataset_files", "textgym.dialogues", "textgym.file_prompts", "textgym.rewards"),

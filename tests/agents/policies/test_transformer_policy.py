@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,7 @@ def test_bfloat16_keeps_float32_numbers(tiny_model_folder: Path) -> None:
         ({"entropy": "yes"}, "entropy must be one of"),
         ({"temperature": 0.0}, "temperature"),
         ({"micro_batch_tokens": 0}, "micro_batch_tokens"),
+        ({"decode": "fast"}, "decode must be one of .*'graph'"),
         ({"use_sde": True}, "use_sde"),
     ],
 )
@@ -315,3 +317,11 @@ def test_gymnasium_loop_by_hand(make_text_env: Any) -> None:
         actions, state = policy.predict(obs, state=state, episode_start=starts)
         obs, _, terminated, truncated, _ = env.step(actions)
         starts = terminated | truncated
+
+
+def test_lora_without_its_package_says_what_to_install(
+    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'textgym\[peft\]'"):
+        make_policy(tiny_model_folder, lora="r=2")

@@ -51,6 +51,10 @@ class TextEnvConfig:
         reward_timing: "step", or "deferred": rewards come from `settle_rewards()`; vector only.
         device: "auto", "cpu", "cuda", "mps": where the models run.
         dtype: Of the models' weights: "float32", "bfloat16" or "float16".
+        reward_model_dtype: Of the reward model's weights alone, None for `dtype`.
+        reward_model_offload: Whether the reward model leaves the accelerator between uses.
+        scoring_batch_tokens: Most padded tokens that the reward model or the reference reads in
+            one forward over whole sequences, at least 1; None for 8,192.
         render_mode: "ansi", "human"; any other string is accepted and cannot be rendered.
     """
 
@@ -80,6 +84,9 @@ class TextEnvConfig:
     reward_timing: str = "step"
     device: str = "auto"
     dtype: str = "float32"
+    reward_model_dtype: str | None = None
+    reward_model_offload: bool = False
+    scoring_batch_tokens: int | None = None
     render_mode: str | None = None
 
     def __post_init__(self) -> None:
@@ -94,8 +101,15 @@ class TextEnvConfig:
             check_int(name, getattr(self, name), at_least=1)
         for name in ("data_seed", "min_new_tokens"):
             check_int(name, getattr(self, name), at_least=0)
-        if self.num_prompts is not None:
-            check_int("num_prompts", self.num_prompts, at_least=1)
+        if self.reward_model_dtype is not None:
+            _check_choice("reward_model_dtype", self.reward_model_dtype, DTYPES)
+        if not isinstance(self.reward_model_offload, bool):
+            raise ValueError(
+                f"reward_model_offload must be True or False, got {self.reward_model_offload!r}"
+            )
+        for name in ("num_prompts", "scoring_batch_tokens"):
+            if getattr(self, name) is not None:
+                check_int(name, getattr(self, name), at_least=1)
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(
                 f"min_new_tokens must be at most max_new_tokens={self.max_new_tokens}, "

@@ -158,7 +158,14 @@ def _reward(
     path = config.reward_model
 
     def make_model() -> RewardFn:
-        return RewardModel(str(path), tokenizer, config.device, config.dtype)
+        return RewardModel(
+            str(path),
+            tokenizer,
+            config.device,
+            config.reward_model_dtype or config.dtype,
+            offload=config.reward_model_offload,
+            token_budget=config.scoring_batch_tokens,
+        )
 
     return reward_named(
         config.reward,
@@ -183,6 +190,7 @@ def _make_reference(
         config.device,
         config.dtype,
         num_actions=tokenizer.vocab_size,
+        token_budget=config.scoring_batch_tokens,
     )
 
 

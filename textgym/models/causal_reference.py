@@ -10,6 +10,7 @@ import torch
 
 from textgym.models.decoding import open_decoder
 from textgym.models.float32_head import float32_head
+from textgym.models.length_groups import TOKENS_PER_GROUP
 from textgym.models.loading import check_vocabulary_size, load_causal_lm
 from textgym.models.sampling import action_logits, check_allowed, log_probs_of
 from textgym.models.slot_decoder import SlotDecoder
@@ -36,6 +37,7 @@ class CausalLMReference:
         dtype: str | torch.dtype = "float32",
         *,
         num_actions: int | None = None,
+        token_budget: int | None = None,
     ) -> None:
         """Load the model; slots for stepwise calls are taken at the first of them.
 
@@ -47,6 +49,8 @@ class CausalLMReference:
             device: As `resolve_device`.
             dtype: As `resolve_dtype`; log-probabilities are float32 arithmetic in any case.
             num_actions: A where `action_tokens` is None: cuts the padding of the vocabulary off.
+            token_budget: Most padded tokens in one forward over whole sequences; None:
+                `TOKENS_PER_GROUP`.
 
         Raises:
             ValueError: A model that cannot be loaded, split or kept per row, or with too few rows
@@ -60,6 +64,7 @@ class CausalLMReference:
         self._num_rows, self._width = num_rows, width
         self._action_tokens = action_tokens
         self._num_actions = num_actions
+        self._token_budget = token_budget or TOKENS_PER_GROUP
         self._decoder: SlotDecoder | None = None
 
     @torch.inference_mode()
@@ -103,6 +108,7 @@ class CausalLMReference:
             action_tokens=self._action_tokens,
             num_actions=self._num_actions,
             allowed_of=allowed_of,
+            token_budget=self._token_budget,
         )
 
     def _tokens_on(self, device: torch.device) -> torch.Tensor:

@@ -5,6 +5,7 @@ Shape letters: N sequences, T tokens, D width of the hidden states.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Sequence
@@ -15,8 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from textgym.models.float32_head import float32_head
 from textgym.models.length_groups import TOKENS_PER_GROUP, groups_by_length, padding_on
-from textgym.models.loading import load_sequence_classifier
+from textgym.models.loading import (
+    check_dtype_on,
+    load_sequence_classifier,
+    resolve_device,
+    resolve_dtype,
+)
+from textgym.models.offload import on_device
+from textgym.models.transfer import send
 from textgym.models.trunk import hidden_states
 
 SETTINGS_FILE = "textgym.json"
@@ -81,16 +90,27 @@ class SequenceScorer:
         path: str | Path,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "float32",
+        *,
+        offload: bool = False,
     ) -> None:
         """Load the model, shared with every other user in this process.
+
+        Args:
+            path: Folder or hub name.
+            device: As `resolve_device`; where scores are computed.
+            dtype: As `resolve_dtype`, of the weights; the score itself is a float32 product.
+            offload: Keep the weights in the host's memory between calls.
 
         Raises:
             ValueError: No such model, more than one label, or no linear head named `score`.
         """
         self.path = str(path)
-        self.model = load_sequence_classifier(path, device=device, dtype=dtype)
+        self._device, self._offload = resolve_device(device), offload
+        check_dtype_on(resolve_dtype(dtype), self._device)
+        home = "cpu" if offload else self._device
+        self.model = load_sequence_classifier(path, device=home, dtype=dtype)
         self.scale = read_score_scale(path)
-        self._head = score_head(self.model)
+        self._head = float32_head(score_head(self.model))
 
     @torch.inference_mode()
     def score_ids(
@@ -111,17 +131,25 @@ class SequenceScorer:
         """
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         self._check(sequences, lengths)
-        device = self._head.weight.device
         logits = np.zeros(len(sequences), dtype=np.float32)
-        for group in groups_by_length(lengths, token_budget, padding_on(device.type)):
-            ids = np.zeros((len(group), int(lengths[group].max())), dtype=np.int64)
-            for row, i in enumerate(group):
-                ids[row, : lengths[i]] = sequences[i]
-            states = hidden_states(self.model.base_model, torch.from_numpy(ids).to(device))
-            last = torch.from_numpy(lengths[group] - 1).to(device)
-            chosen = states[torch.arange(len(group), device=device), last]
-            logits[group] = self._head(chosen)[:, 0].float().cpu().numpy()
+        groups = groups_by_length(lengths, token_budget, padding_on(self._device.type))
+        with on_device(self.model, self._device) if self._offload else contextlib.nullcontext():
+            found = [
+                self._logits([sequences[i] for i in group], lengths[group]) for group in groups
+            ]
+            for group, part in zip(groups, found, strict=True):
+                logits[group] = part.cpu().numpy()
         return np.float32(self.scale.gain) * logits + np.float32(self.scale.bias)
+
+    def _logits(self, sequences: Sequence[Sequence[int]], lengths: np.ndarray) -> torch.Tensor:
+        """Return the logits of one group, (N,) float32, still on the device."""
+        ids = np.zeros((len(sequences), int(lengths.max())), dtype=np.int64)
+        for row, sequence in enumerate(sequences):
+            ids[row, : lengths[row]] = sequence
+        states = hidden_states(self.model.base_model, send(ids, self._device))
+        last = send(lengths - 1, self._device)
+        chosen = states[torch.arange(len(sequences), device=self._device), last]
+        return self._head(chosen)[:, 0].float()
 
     def _check(self, sequences: Sequence[Sequence[int]], lengths: np.ndarray) -> None:
         if len(lengths) and lengths.min() < 1:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from textgym.models.length_groups import TOKENS_PER_GROUP
 from textgym.models.loading import check_vocabulary
 from textgym.models.reward_model import SequenceScorer
 from textgym.tokenizer import Tokenizer, end_token, load_tokenizer
@@ -33,6 +34,8 @@ class RewardModel:
         dtype: str = "float32",
         *,
         reward_tokenizer: Tokenizer | None = None,
+        offload: bool = False,
+        token_budget: int | None = None,
     ) -> None:
         """Load the model and its tokenizer.
 
@@ -42,11 +45,14 @@ class RewardModel:
             device: As `resolve_device`.
             dtype: As `resolve_dtype`.
             reward_tokenizer: The reward model's own where it does not lie beside the weights.
+            offload: Keep the weights in the host's memory between calls.
+            token_budget: Most padded tokens in one forward; None: `TOKENS_PER_GROUP`.
 
         Raises:
             ValueError: No such model, two labels, no tokenizer, or too few embedding rows.
         """
-        self.scorer = SequenceScorer(path, device, dtype)
+        self.scorer = SequenceScorer(path, device, dtype, offload=offload)
+        self.token_budget = token_budget or TOKENS_PER_GROUP
         self.tokenizer = reward_tokenizer or load_tokenizer(path)
         check_vocabulary(self.scorer.model, self.tokenizer)
         self.shares_tokenizer = self.tokenizer.fingerprint == tokenizer.fingerprint
@@ -54,7 +60,8 @@ class RewardModel:
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32."""
-        return self.scorer.score_ids([self.ids_of(episode) for episode in episodes])
+        ids = [self.ids_of(episode) for episode in episodes]
+        return self.scorer.score_ids(ids, self.token_budget)
 
     def ids_of(self, episode: Episode) -> list[int]:
         """Return the token ids that are scored for an episode."""

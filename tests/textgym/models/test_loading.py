@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from textgym.models.loading import (
+    check_dtype_on,
     check_vocabulary,
     copy_causal_lm,
     load_causal_lm,
@@ -112,3 +113,18 @@ def test_devices_and_dtypes_are_named_in_errors(monkeypatch):
     with pytest.raises(ValueError, match="float32.*got 'float64'"):
         resolve_dtype("float64")
     assert resolve_dtype("bfloat16") is torch.bfloat16
+
+
+def test_bfloat16_on_a_card_without_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tiny_model_folder: Path
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla P100")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    with pytest.raises(ValueError, match="Tesla P100 .cuda. has no bfloat16.*'float32'"):
+        load_causal_lm(tiny_model_folder, device="cuda", dtype="bfloat16")
+    check_dtype_on(torch.float16, torch.device("cuda"))
+    check_dtype_on(torch.bfloat16, torch.device("cpu"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    check_dtype_on(torch.bfloat16, torch.device("cuda"))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from textgym.models.loading import load_sequence_classifier
+from textgym.models.offload import on_device
 from textgym.models.reward_model import (
     ScoreScale,
     SequenceScorer,
@@ -91,3 +92,60 @@ def test_bad_sequences_are_named(tiny_reward_folder: Path):
         scorer.score_ids([[320]])
     with pytest.raises(ValueError, match="513 tokens.*at most 512"):
         scorer.score_ids([[5] * 513])
+
+
+def test_half_precision_keeps_the_score_a_float32_product(tiny_reward_folder: Path):
+    sequences = random_sequences()
+    exact = SequenceScorer(tiny_reward_folder, "cpu").score_ids(sequences)
+    scorer = SequenceScorer(tiny_reward_folder, "cpu", "bfloat16")
+    scores = scorer.score_ids(sequences)
+    assert scores.dtype == np.float32 and {p.dtype for p in scorer.model.parameters()} == {
+        torch.bfloat16
+    }
+    assert 0 < np.abs(scores - exact).max() < 0.1 * np.abs(exact).max()
+    with torch.no_grad():
+        ids = torch.tensor([sequences[1]])
+        states = scorer.model.base_model(input_ids=ids).last_hidden_state[0, -1]
+        weight = scorer.model.score.weight[0]
+        by_hand = float(states.double() @ weight.double())
+    assert scores[1] == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_an_offloaded_model_visits_the_device_and_goes_home(
+    tiny_reward_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A model that is at home scores alike, and leaves nothing behind even after an error."""
+    sequences = random_sequences()
+    plain = SequenceScorer(tiny_reward_folder, "cpu")
+    offloaded = SequenceScorer(tiny_reward_folder, "cpu", offload=True)
+    assert offloaded.model is plain.model  # shared with whoever else keeps it on the CPU
+    homes = [p.data_ptr() for p in offloaded.model.parameters()]
+    away: list[bool] = []
+
+    def copied(tensor: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+        return tensor.clone()
+
+    trunk = offloaded.model.base_model
+    hook = trunk.register_forward_pre_hook(
+        lambda *_: away.append(next(trunk.parameters()).data_ptr() != homes[0])
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "to", copied)  # what a move to a card does
+        scores = offloaded.score_ids(sequences)
+        with pytest.raises(ZeroDivisionError), on_device(offloaded.model, torch.device("cpu")):
+            raise ZeroDivisionError
+    hook.remove()
+    assert away and all(away)
+    assert [p.data_ptr() for p in offloaded.model.parameters()] == homes
+    np.testing.assert_array_equal(scores, plain.score_ids(sequences))
+
+
+def test_no_forward_exceeds_the_token_budget(tiny_reward_folder: Path):
+    scorer, seen = SequenceScorer(tiny_reward_folder, "cpu"), []
+    hook = scorer.model.base_model.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    sequences = [[5] * 12 for _ in range(20)]
+    scorer.score_ids(sequences, token_budget=40)
+    hook.remove()
+    assert seen == [(3, 12)] * 6 + [(2, 12)]

@@ -121,6 +121,55 @@ def test_checkpointed_micro_batches_have_the_same_gradients(tiny_model_folder: P
         th.testing.assert_close(gradient, expected[name], atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("is_checkpointed", [False, True])
+def test_micro_batches_accumulate_the_gradient_of_the_full_batch(
+    tiny_model_folder: Path, is_checkpointed: bool
+) -> None:
+    """A mean over the batch, as PPO takes it, has the same gradient whatever the token budget."""
+    rng = np.random.default_rng(1)
+    ids = np.full((9, WIDTH), VOCAB)
+    lengths = rng.integers(4, WIDTH + 1, 9)
+    for row, length in enumerate(lengths):
+        ids[row, :length] = rng.integers(2, VOCAB, length)
+    is_action = (np.arange(WIDTH) >= 2) & (np.arange(WIDTH) < lengths[:, None])
+    packed = {
+        "ids": th.tensor(ids),
+        "is_action": th.tensor(is_action),
+        "prompt_lengths": th.full((9,), 2),
+    }
+
+    def gradient(**kwargs: Any) -> tuple[th.Tensor, int]:
+        policy = make_policy(tiny_model_folder, entropy="gradient", **kwargs)
+        shake_value_head(policy)
+        forwards: list[int] = []
+        policy.language_model.base_model.register_forward_pre_hook(lambda *_: forwards.append(1))
+        values, log_probs, entropies = policy.evaluate_actions(packed, packed["ids"][is_action])
+        loss = log_probs.mean() + 0.5 * (values - 1).square().mean() - 0.1 * entropies.mean()
+        in_forward = len(forwards)
+        loss.backward()
+        parts = [p.grad.flatten() for p in policy.parameters() if p.grad is not None]
+        return th.cat(parts), in_forward
+
+    whole, one = gradient(micro_batch_tokens=10_000)
+    several, many = gradient(micro_batch_tokens=30, gradient_checkpointing=is_checkpointed)
+    assert one == 1 and many >= 4
+    # Relative to the largest entry; what remains is the order of summation.
+    assert float((several - whole).abs().max()) <= 1e-6 * max(1.0, float(whole.abs().max()))
+
+
+def test_checkpointing_alone_changes_no_gradient(tiny_model_folder: Path) -> None:
+    found = []
+    for is_checkpointed in (False, True):
+        policy = make_policy(
+            tiny_model_folder, entropy="gradient", gradient_checkpointing=is_checkpointed
+        )
+        shake_value_head(policy)
+        policy.set_training_mode(True)
+        found.append(gradients(policy, segments()))
+    for name, gradient in found[0].items():
+        assert th.equal(gradient, found[1][name]), name
+
+
 def test_reported_entropy_carries_no_gradient(tiny_model_folder: Path) -> None:
     packed = segments()
     actions = packed["ids"][packed["is_action"]]

@@ -263,14 +263,15 @@ def test_stepwise_environments(make_text_task: Callable[..., Any]) -> None:
         assert max(ratio for _, ratio in watch.seen) < 1e-4
 
 
-def test_bfloat16_recomputes_old_log_probs(make_text_env: MakeEnv) -> None:
+@pytest.mark.parametrize("dtype", ["bfloat16", "bfloat16-weights"])
+def test_bfloat16_recomputes_old_log_probs(make_text_env: MakeEnv, dtype: str) -> None:
     agent = PPO(
         "TransformerPolicy",
         make_text_env(),
         n_steps=8,
         batch_size=None,
         seed=0,
-        policy_kwargs={"dtype": "bfloat16"},
+        policy_kwargs={"dtype": dtype},
     )
 
     def look(a: Any) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+import operator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -59,6 +60,17 @@ def check_json(name: str, value: Mapping[str, Any]) -> None:
     for key, item in value.items():
         if not isinstance(key, str) or not _is_json(item):
             raise ValueError(f"{name} must hold only what JSON holds, got {key!r}: {item!r}")
+
+
+def plain_ids(name: str, value: Iterable[int]) -> tuple[int, ...]:
+    """Return token ids as plain integers; reject what is no integer of at least 0."""
+    try:
+        ids = tuple(map(operator.index, value))
+    except TypeError:
+        raise ValueError(f"{name} must be integers, got {value!r}") from None
+    if ids and min(ids) < 0:
+        raise ValueError(f"{name} must be at least 0, got {min(ids)}")
+    return ids
 
 
 def is_number(value: object) -> bool:

@@ -36,7 +36,8 @@ class FeedbackRecord:
 
     Attributes:
         annotator: Who answered.
-        record_id: Unique; writing the same id again changes nothing.
+        record_id: Unique; writing the same id again changes nothing. It outlives an erasure, so it
+            must say nothing about a person.
         query_id: The query it answers; None for feedback that nobody asked for (imported data).
         asked_at: When it was shown, in seconds since 1970 UTC; None where not known.
         answered_at: When the answer was given, not before `asked_at`; None where not known.

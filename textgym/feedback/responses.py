@@ -12,6 +12,7 @@ from textgym.feedback.checks import (
     check_json,
     check_text,
     check_time,
+    plain_ids,
 )
 from textgym.types import Episode, TokenIds
 
@@ -57,8 +58,9 @@ class PromptText:
     messages: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        """Reject what is no text."""
+        """Reject what is no text, and ids that are none."""
         check_text("prompt", self.text, may_be_empty=True)
+        object.__setattr__(self, "token_ids", plain_ids("token_ids", self.token_ids))
         check_integer("prompt_id", self.prompt_id)
 
     def is_same(self, other: PromptText) -> bool:
@@ -126,8 +128,9 @@ class Response:
     gold_score: float | None = None
 
     def __post_init__(self) -> None:
-        """Reject what is no text, and sampling parameters that JSON cannot hold."""
+        """Reject what is no text, ids that are none, and sampling that JSON cannot hold."""
         check_text("response", self.text, may_be_empty=True)
+        object.__setattr__(self, "token_ids", plain_ids("token_ids", self.token_ids))
         check_json("sampling", self.sampling)
         check_time("gold_score", self.gold_score)
 

@@ -6,6 +6,7 @@ import pytest
 
 from textgym.feedback import Annotator, PromptText, Query, Response, Span
 from textgym.feedback.answers import (
+    answer_id,
     answers_query,
     comparison_answer,
     correction_answer,
@@ -70,7 +71,11 @@ def test_a_comparison_says_what_was_shown_first(
     asked = query("comparison", A, B, shown_order=(1, 0), round_index=4, asked_at=1.0)
     record = comparison_answer(asked, ANN, better, answered_at=2.0)
     assert (record.chosen.text, record.shown_order, record.is_tie) == (chosen, order, is_tie)
-    assert (record.record_id, record.query_id, record.round_index) == ("q:sim", "q", 4)
+    assert (record.record_id, record.query_id, record.round_index) == (
+        answer_id("q", "sim"),
+        "q",
+        4,
+    )
     assert (record.asked_at, record.answered_at) == (1.0, 2.0)
     with pytest.raises(ValueError, match="0, 1 or None"):
         comparison_answer(asked, ANN, 2)

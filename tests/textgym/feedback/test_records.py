@@ -153,6 +153,12 @@ def test_a_segment_of_a_trajectory_can_be_judged() -> None:
         Segment(observations=((0.0,),), actions=(1,), true_rewards=(1.0, 2.0))
 
 
+@pytest.mark.parametrize("ids", [(1.0,), ("1",), (-1,)])
+def test_token_ids_are_integers_from_0(ids: tuple) -> None:
+    with pytest.raises(ValueError, match="token_ids must be"):
+        Response(prompt=PROMPT, text="x", token_ids=ids)
+
+
 def test_shared_fields_are_checked() -> None:
     with pytest.raises(ValueError, match="permutation of 0..1"):
         Comparison(annotator=ANN, chosen=GOOD, rejected=BAD, shown_order=(0, 0))

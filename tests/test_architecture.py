@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.config", "textgym.prompts", "textgym.masks", "textgym.reference"),
     ("textgym.tokenizer", "textgym.models"),
     ("textgym.dataset_files", "textgym.dialogues", "textgym.file_prompts", "textgym.rewards"),
+    ("textgym.feedback.trl_formats",),
     ("textgym.task", "textgym.task_parts", "textgym.task_models"),
     ("textgym.mdp_rows", "textgym.masked_reference", "textgym.prompt_choice"),
     ("textgym.response_end", "textgym.scoring"),

@@ -8,6 +8,7 @@ from textgym.agents.kl_shaping import kl_shaped
 from textgym.agents.learning_rate import LearningRate
 from textgym.agents.policies import SlotState, TransformerPolicy
 from textgym.agents.ppo import PPO
+from textgym.agents.rollouts.memory_estimate import MemoryEstimate, estimate_memory
 from textgym.agents.rollouts.rollout_buffer import SequenceRolloutBuffer
 from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
 from textgym.agents.rollouts.vec_env_adapter import TextVecEnv, as_vec_env
@@ -18,6 +19,7 @@ __all__ = [
     "AdaptiveKLController",
     "FixedKLController",
     "LearningRate",
+    "MemoryEstimate",
     "SampleCallback",
     "SequenceRolloutBuffer",
     "SequenceRollouts",
@@ -25,6 +27,7 @@ __all__ = [
     "TextVecEnv",
     "TransformerPolicy",
     "as_vec_env",
+    "estimate_memory",
     "generalized_advantages",
     "kl_shaped",
     "whiten",

@@ -161,7 +161,7 @@ class TransformerPolicy(LanguageModelPolicy):
             prompt_lengths=packed["prompt_lengths"],
             actions=actions.long().flatten(),
             empty_id=self.vocab_size,
-            token_budget=self._token_budget,
+            token_budget=self.micro_batch_budget,
         )
         return values, log_probs, None if self.entropy == "none" else entropies
 

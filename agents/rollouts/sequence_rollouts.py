@@ -22,7 +22,9 @@ from textgym.agents.kl_shaping import kl_shaped
 from textgym.agents.policies.slot_state import SlotState
 from textgym.agents.policies.transformer_policy import TransformerPolicy
 from textgym.agents.presets import SharedPreset
+from textgym.agents.rollouts.device_memory import out_of_memory_named, require_memory
 from textgym.agents.rollouts.gradient_norms import GradientNorms
+from textgym.agents.rollouts.memory_estimate import estimate_memory
 from textgym.agents.rollouts.preparation import Prepared
 from textgym.agents.rollouts.rollout_buffer import SequenceRolloutBuffer
 from textgym.agents.rollouts.rollout_record import RolloutRecord, deferred_rewards
@@ -68,6 +70,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
         self.samples: list[Sample] = []
         self.kl_controller: KLController | None = None
         self._state: SlotState | None = None
+        self._fits = False
         self._prompt_lengths = np.zeros(0, np.int64)
         self._tally = EpisodeTally(0)
         if self.env is not None:
@@ -151,7 +154,14 @@ class SequenceRollouts(OnPolicyAlgorithm):
             self.kl_controller = self._new_kl_controller(self.env)
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
-        """Reset what belongs to open episodes whenever SB3 resets the environment."""
+        """Reset what belongs to open episodes whenever SB3 resets the environment.
+
+        Raises:
+            ValueError: An iteration does not fit into memory; see `require_memory`.
+        """
+        if not self._fits:
+            require_memory(estimate_memory(self), self.device)
+            self._fits = True
         before = self._last_obs
         result = super()._setup_learn(*args, **kwargs)
         if self._last_obs is not before:
@@ -186,7 +196,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
             last_values = self._last_values(buffer) if is_complete else None
             played = time.perf_counter()
             if settling is not None and buffer.pos:
-                record.settle(settling, buffer)
+                with out_of_memory_named("settle", f"{buffer.pos} steps of {env.num_envs} rows"):
+                    record.settle(settling, buffer)
         settled = time.perf_counter()
         episodes = self._count(buffer, record)
         if last_values is None:
@@ -218,18 +229,23 @@ class SequenceRollouts(OnPolicyAlgorithm):
         assert self._state is not None
         estimates: list[th.Tensor] = []
         later = np.zeros(env.num_envs, np.float32)
+        sizes = f"{env.num_envs} rows of at most {buffer.width} tokens"
         is_complete = True
         while is_complete and len(estimates) < n_rollout_steps:
             obs, starts = self._last_obs, self._last_episode_starts
             assert isinstance(obs, np.ndarray) and starts is not None
             self._note_prompt_lengths(env, obs, starts)
             waiting = waiting_rows(env)
-            action_tensor, values, log_probs = self.policy(
-                obs, self._state, starts, prompt_lengths=self._prompt_lengths
-            )
-            estimates.append(th.stack([values.flatten(), log_probs]))
-            actions = self.policy.fetch_actions(action_tensor, self._state)
-            new_obs, rewards, dones, infos = env.step(actions)
+            # After an update every slot is filled anew.
+            phase = "prefill" if starts.any() or not estimates else "decode"
+            with out_of_memory_named(phase, sizes):
+                action_tensor, values, log_probs = self.policy(
+                    obs, self._state, starts, prompt_lengths=self._prompt_lengths
+                )
+                estimates.append(th.stack([values.flatten(), log_probs]))
+                actions = self.policy.fetch_actions(action_tensor, self._state)
+            with out_of_memory_named("environment", sizes):
+                new_obs, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
             buffer.add(
                 obs,
@@ -288,7 +304,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
     ) -> None:
         """Shape the rewards, compute advantages, record, and move the KL weight."""
         if self.policy.precision != "float32":
-            self._recompute_old(buffer)
+            with out_of_memory_named("update", self._update_sizes()):
+                self._recompute_old(buffer)
         buffer.rewards = kl_shaped(buffer.rewards, buffer.log_probs, self._kl_coef)
         for row, step, value in record.bootstraps:
             buffer.rewards[row, step] += value
@@ -328,10 +345,20 @@ class SequenceRollouts(OnPolicyAlgorithm):
     def _record_speed(self, phase: str, n_tokens: int, seconds: float) -> None:
         self.logger.record(f"time/{phase}_tokens_per_second", n_tokens / max(seconds, 1e-9))
 
+    def _update_sizes(self) -> str:
+        buffer = self.rollout_buffer
+        batch_size = vars(self).get("batch_size") or buffer.n_transitions
+        return (
+            f"{buffer.n_transitions} transitions in {len(buffer.segments)} segments of "
+            f"{len(buffer.ids)} tokens, minibatches of {batch_size}, micro-batches of "
+            f"{self.policy.micro_batch_budget} tokens"
+        )
+
     def train(self) -> None:
         """Run SB3's update, timed, and record the gradient norm."""
         started = time.perf_counter()
-        super().train()
+        with out_of_memory_named("update", self._update_sizes()):
+            super().train()
         self._record_speed(
             "update", self.rollout_buffer.n_transitions, time.perf_counter() - started
         )

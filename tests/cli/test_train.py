@@ -13,8 +13,10 @@ from transformers import AutoModelForCausalLM
 
 import textgym
 from textgym.agents.policies import TransformerPolicy
+from textgym.agents.rollouts import device_memory
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.runs.run_recording import RunRecorder
+from textgym.agents.storage.checkpoint import open_folder
 from textgym.cli.main import main
 from textgym.cli.train_config import PPO_FLAGS, SHARED_FLAGS
 
@@ -258,3 +260,40 @@ def test_evaluate_refuses_what_it_cannot_read(finished, tiny_env, tmp_path, caps
         assert "'policy/model.safetensors' has" in capsys.readouterr().err
     finally:
         weights.write_bytes(whole)
+
+
+def test_the_memory_of_an_iteration_is_printed_before_it_runs(train, capsys):
+    status, _ = train("--eval-prompts", "0", steps=ROLLOUT)
+    assert status == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^run: .*\nmemory: about [\d.e-]+ GiB \(\w[\w ]* [\d.e-]+, ", out, re.M)
+
+
+def test_a_run_that_cannot_fit_makes_no_folder(train, monkeypatch, capsys):
+    monkeypatch.setattr(device_memory.require_memory, "__defaults__", (lambda device: 1000,))
+    status, run = train()
+    assert status == 2 and run is None
+    err = capsys.readouterr().err
+    assert "an iteration takes about" in err and ": change " in err
+
+
+def test_out_of_memory_leaves_the_last_checkpoint_whole(train, monkeypatch, capsys):
+    evaluate, calls = TransformerPolicy.evaluate_actions, []
+
+    def breaks_in_the_third_update(self, obs, actions):
+        calls.append(len(actions))
+        if sum(calls) > 2 * 2 * ROLLOUT:  # two rollouts, two epochs
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+        return evaluate(self, obs, actions)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TransformerPolicy, "evaluate_actions", breaks_in_the_third_update)
+        status, run = train("--checkpoint-every", "1", steps=4 * ROLLOUT)
+    assert status == 2
+    err = capsys.readouterr().err
+    assert "out of memory in update (32 transitions" in err and "can't allocate memory" in err
+    newest = run.checkpoint_folders()[-1]
+    assert f"the last checkpoint is {newest}" in err and newest.name == str(2 * ROLLOUT)
+    open_folder(newest)  # verifies every file
+    assert main(["train", "--resume", str(run.path), "--eval-prompts", "0", "--quiet"]) == 0
+    assert result_of(run)["num_timesteps"] == 4 * ROLLOUT

@@ -55,7 +55,7 @@ examples:
   textgym play RLHF-Summarize-v0
 """
 
-USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, gym.error.Error)
+USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, MemoryError, gym.error.Error)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

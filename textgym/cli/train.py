@@ -34,6 +34,8 @@ from textgym.agents.evaluation.before_after import (
 from textgym.agents.evaluation.held_out import EvaluationConfig, make_evaluation_env
 from textgym.agents.evaluation.judges import judge_named, reward_judge
 from textgym.agents.evaluation.policy_sources import ALGORITHMS
+from textgym.agents.rollouts.device_memory import OutOfMemory, require_memory
+from textgym.agents.rollouts.memory_estimate import MemoryEstimate, estimate_memory
 from textgym.agents.runs.figures import draw_figures
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.runs.run_recording import EarlyStop, ProgressBar, RunRecorder, interrupts_noted
@@ -67,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         config = new_config(args)
         settings = TrainConfig(**config["train"])
         agent = _new_agent(config, settings)
+        memory = _fitting(agent)
         folder = RunFolder.create(
             args.output or "runs", config["env_id"], config["algo"], settings.seed
         )
@@ -76,8 +79,9 @@ def run(args: argparse.Namespace) -> int:
         config = resumed_config(args, folder)
         settings = TrainConfig(**config["train"])
         agent = _old_agent(config, settings, folder)
+        memory = _fitting(agent)
     budget = _budget(agent, config, settings)
-    sys.stdout.write(f"run: {folder.path}\n")
+    sys.stdout.write(f"run: {folder.path}\n{memory.line()}\n")
     sys.stdout.flush()
     agent.set_logger(folder.logger())
     result = _train(agent, budget, settings, folder, args.quiet)
@@ -116,6 +120,13 @@ def _old_agent(config: Config, settings: TrainConfig, folder: RunFolder) -> Any:
     return algorithm.load(folder.newest_agent(), env=env, device=settings.device)
 
 
+def _fitting(agent: Any) -> MemoryEstimate:
+    """Estimate the memory of one iteration; raises ValueError where it does not fit."""
+    estimate = estimate_memory(agent)
+    require_memory(estimate, agent.device)
+    return estimate
+
+
 def _resolved(agent: Any) -> Config:
     """What presets, the environment and the kind of model left to be found out."""
     return {
@@ -138,7 +149,12 @@ def _train(
     """Train, save the agent and the figures, and return what result.json says of it."""
     started = time.monotonic()
     with interrupts_noted() as is_interrupted:
-        stopped_by = _learn(agent, budget, settings, folder, is_interrupted, quiet)
+        try:
+            stopped_by = _learn(agent, budget, settings, folder, is_interrupted, quiet)
+        except OutOfMemory as error:
+            saved = folder.checkpoint_folders()
+            kept = f"the last checkpoint is {saved[-1]}" if saved else "no checkpoint was due yet"
+            raise OutOfMemory(f"{error}; {kept}") from error
     minutes = (time.monotonic() - started) / 60
     agent.save(folder.final)
     figures = draw_figures(folder.progress_files(), folder.figures)

@@ -11,7 +11,11 @@ from textgym.types import Episode
 
 
 class WeightedSum:
-    """The sum of `weight * reward` over its parts."""
+    """The sum of `weight * reward` over its parts.
+
+    Attributes:
+        parts: Pairs (weight, reward).
+    """
 
     name = "sum"
 
@@ -25,13 +29,13 @@ class WeightedSum:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"a sum must name each reward once, got {repeated[0]!r} twice")
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
 
     def terms(self, episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
         """Return each part's share by name, (N,) float32; they sum to the scores."""
         return {
             reward.name: np.float32(weight) * np.asarray(reward(episodes), dtype=np.float32)
-            for weight, reward in self._parts
+            for weight, reward in self.parts
         }
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:

@@ -1,0 +1,287 @@
+"""How much memory one iteration takes, estimated before it runs.
+
+Shape letters: N environments, L observation width, A actions, D model width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch as th
+from torch import nn
+
+from textgym.agents.policies.model_building import model_kind
+from textgym.agents.policies.transformer_policy import TransformerPolicy
+from textgym.agents.rollouts.task_facts import settling_env
+from textgym.models.loading import load_causal_lm
+from textgym.models.sampling import LOGITS_PER_CHUNK
+from textgym.models.trunk import hidden_states
+from textgym.rewards.composed import WeightedSum
+from textgym.rewards.learned import RewardModel
+
+GIB = 1024**3
+FLOAT32 = 4
+# (chunk, A) arrays that live at once while log-probs and entropies of one chunk are computed.
+LOGITS_COPIES = 5
+# Of these, how many the backward pass keeps of entropies that have a gradient.
+LOGITS_KEPT = 4
+# (N, L) int64 arrays that live at once in a step: the state, two observations, copies and masks.
+OBSERVATIONS = 6
+# Prompts that are encoded to learn how long they are.
+PROMPTS_LOOKED_AT = 32
+# Longest sequence on which the activations of a token are counted.
+LONGEST_PROBE = 256
+# Numbers that an optimiser keeps per weight; others are taken to keep as many as Adam.
+STATE_PER_WEIGHT = {"SGD": 0, "RMSprop": 1, "RMSpropTFLike": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryEstimate:
+    """Bytes that one iteration of an agent takes at its peak, by part.
+
+    Attributes:
+        weights: The policy's, its value model included.
+        reference: The frozen reference model.
+        reward_model: The learned reward model.
+        gradients: Of the policy.
+        optimizer_state: Of the policy.
+        kv_slots: Keys and values of all rows.
+        buffer: The rollout buffer and the observations of a step.
+        activations: What the backward pass keeps of the largest minibatch, or of its largest
+            micro-batch under gradient checkpointing.
+        logits: The largest chunk of logits with its copies.
+    """
+
+    weights: int
+    reference: int
+    reward_model: int
+    gradients: int
+    optimizer_state: int
+    kv_slots: int
+    buffer: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        """Sum of all parts, bytes."""
+        return sum(getattr(self, part.name) for part in fields(self))
+
+    def largest(self) -> list[tuple[str, int]]:
+        """Return names and bytes of the parts, the largest first."""
+        sizes = [(part.name, int(getattr(self, part.name))) for part in fields(self)]
+        return sorted(sizes, key=lambda item: -item[1])
+
+    def line(self) -> str:
+        """Say the total and its largest parts in one line."""
+        parts = [f"{name.replace('_', ' ')} {amount(size)}" for name, size in self.largest()[:4]]
+        return f"memory: about {amount(self.total)} GiB ({', '.join(parts)})"
+
+
+def amount(size: float) -> str:
+    """Format bytes as GiB with two significant digits, without the unit."""
+    return f"{size / GIB:.2g}" if size < 9.95 * GIB else f"{size / GIB:.0f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IterationShape:
+    """Sizes of one iteration in tokens.
+
+    Attributes:
+        prompt_tokens: Mean length of a prompt.
+        response_tokens: Mean length of a response.
+        width: L.
+        n_envs: N.
+        n_steps: Steps per environment.
+        batch_size: Transitions aimed at per minibatch, None for the whole rollout.
+        is_cut: Whether the rollout's end cuts episodes, which are then read in two rollouts.
+    """
+
+    prompt_tokens: float
+    response_tokens: float
+    width: int
+    n_envs: int
+    n_steps: int
+    batch_size: int | None
+    is_cut: bool
+
+    @property
+    def n_transitions(self) -> int:
+        """Actions of a rollout."""
+        return self.n_envs * self.n_steps
+
+    @property
+    def rollout_tokens(self) -> float:
+        """Tokens of all segments of a rollout, contexts included."""
+        episodes = self.n_steps / self.response_tokens
+        row = episodes * (self.prompt_tokens + self.response_tokens)
+        if self.is_cut:
+            row += self.prompt_tokens + self.response_tokens / 2
+        return self.n_envs * row
+
+    @property
+    def n_minibatches(self) -> int:
+        """Minibatches that the buffer deals."""
+        return 1 if self.batch_size is None else max(1, round(self.n_transitions / self.batch_size))
+
+    @property
+    def minibatch_tokens(self) -> float:
+        """Tokens of one minibatch, contexts included."""
+        return self.rollout_tokens / self.n_minibatches
+
+    @property
+    def actions_per_token(self) -> float:
+        """Share of a minibatch's tokens that are actions."""
+        return self.n_transitions / self.rollout_tokens
+
+
+def iteration_shape(agent: Any) -> IterationShape:
+    """Read the sizes off an agent and its environment; how long responses are is assumed.
+
+    A model from scratch hardly ever draws an end token, so its responses are as long as they may
+    be; of others a response is taken to be half as long.
+    """
+    task = agent.env.get_attr("task")[0]
+    longest = task.config.max_new_tokens
+    never_ends = model_kind(agent.policy.model) == "scratch"
+    return IterationShape(
+        prompt_tokens=_mean_prompt_tokens(task),
+        response_tokens=longest if never_ends else max(1.0, longest / 2),
+        width=agent.policy.width,
+        n_envs=agent.n_envs,
+        n_steps=agent.n_steps,
+        batch_size=agent.batch_size if "batch_size" in vars(agent) else None,
+        is_cut=not (never_ends and agent.n_steps % longest == 0),
+    )
+
+
+def estimate_memory(agent: Any, shape: IterationShape | None = None) -> MemoryEstimate:
+    """Estimate the peak of one iteration of PPO or A2C.
+
+    The activations of a token are counted, not guessed: one short forward with gradients notes
+    what autograd keeps.
+
+    Args:
+        agent: With its environment and policy.
+        shape: Sizes to count with; None for `iteration_shape`.
+    """
+    shape = shape or iteration_shape(agent)
+    policy: TransformerPolicy = agent.policy
+    task = agent.env.get_attr("task")[0]
+    trained = [p for p in policy.parameters() if p.requires_grad]
+    gradients = sum(p.numel() * p.element_size() for p in trained)
+    per_weight = STATE_PER_WEIGHT.get(type(policy.optimizer).__name__, 2)
+    reference = None
+    if task.config.reference_model is not None:
+        place = {"device": task.config.device, "dtype": task.config.dtype}
+        reference = load_causal_lm(task.config.reference_model, **place)
+    held = [model for model in (policy.language_model, policy.value_model) if model is not None]
+    slotted = [*held, reference] if reference and settling_env(agent.env) is None else held
+    # Weights that two models share, as under an adapter, are counted once.
+    seen: dict[int, int] = {}
+    return MemoryEstimate(
+        weights=_take(seen, policy),
+        reference=_take(seen, reference),
+        reward_model=sum(_take(seen, model) for model in _learned_rewards(task.reward)),
+        gradients=gradients,
+        optimizer_state=per_weight * gradients,
+        kv_slots=shape.n_envs * (shape.width + 1) * sum(_cell_bytes(m) for m in slotted),
+        buffer=agent.rollout_buffer.nbytes + OBSERVATIONS * 8 * shape.n_envs * shape.width,
+        activations=_activation_bytes(policy, held, shape),
+        logits=_logits_bytes(policy, shape),
+    )
+
+
+def _mean_prompt_tokens(task: Any) -> float:
+    count = min(PROMPTS_LOOKED_AT, len(task.prompts))
+    lengths = [len(task.tokenizer.encode(task.prompts[i].text)) for i in range(count)]
+    return float(np.minimum(lengths, task.config.max_prompt_tokens).mean())
+
+
+def _storages(module: nn.Module) -> dict[int, int]:
+    """Give the module's distinct storages: address to bytes."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+
+
+def _take(seen: dict[int, int], module: nn.Module | None) -> int:
+    """Count the storages of a module that were not counted before."""
+    if module is None:
+        return 0
+    new = {address: size for address, size in _storages(module).items() if address not in seen}
+    seen.update(new)
+    return sum(new.values())
+
+
+def _learned_rewards(reward: Any) -> list[nn.Module]:
+    if isinstance(reward, WeightedSum):
+        return [model for _, part in reward.parts for model in _learned_rewards(part)]
+    return [reward.scorer.model] if isinstance(reward, RewardModel) else []
+
+
+def _cell_bytes(model: Any) -> int:
+    """Bytes of one cell of a KV slot over all layers; 0 for a model without attention."""
+    config = model.config.get_text_config()
+    settings = config.to_dict()
+    if "num_attention_heads" not in {*settings, *config.attribute_map}:
+        return 0
+    heads, width = config.num_attention_heads, config.hidden_size
+    head_width = settings.get("head_dim") or width // heads
+    kv_heads = settings.get("num_key_value_heads") or heads
+    size = next(model.parameters()).element_size()
+    return 2 * config.num_hidden_layers * kv_heads * head_width * size
+
+
+def _micro_batch_tokens(policy: TransformerPolicy, shape: IterationShape) -> float:
+    return min(shape.minibatch_tokens, max(policy.micro_batch_budget, shape.width))
+
+
+def _activation_bytes(policy: TransformerPolicy, models: list[Any], shape: IterationShape) -> int:
+    per_token = sum(_kept_per_token(policy, model.base_model, shape.width) for model in models)
+    tokens = shape.minibatch_tokens
+    if policy.gradient_checkpointing:
+        # A heap keeps about as much of the micro-batches before: their blocks are of other sizes.
+        copies = 2 if policy.device.type == "cpu" else 1
+        tokens = copies * _micro_batch_tokens(policy, shape)
+    per_action = 0.0
+    if _micro_batch_tokens(policy, shape) * shape.actions_per_token <= _chunk_rows(policy):
+        kept = LOGITS_KEPT if policy.entropy == "gradient" else 1
+        per_action = kept * FLOAT32 * policy.rules.num_actions
+    return int(tokens * (per_token + shape.actions_per_token * per_action))
+
+
+def _chunk_rows(policy: TransformerPolicy) -> int:
+    rows = int(policy.language_model.get_output_embeddings().weight.shape[0])
+    return max(1, LOGITS_PER_CHUNK // rows)
+
+
+def _logits_bytes(policy: TransformerPolicy, shape: IterationShape) -> int:
+    actions = _micro_batch_tokens(policy, shape) * shape.actions_per_token
+    rows = max(min(actions, _chunk_rows(policy)), shape.n_envs)
+    return int(LOGITS_COPIES * FLOAT32 * rows * policy.rules.num_actions)
+
+
+def _kept_per_token(policy: TransformerPolicy, trunk: nn.Module, width: int) -> float:
+    """Bytes that autograd keeps of one token, counted on one sequence."""
+    length = min(width, LONGEST_PROBE)
+    weights = set(_storages(trunk))
+    kept: dict[int, int] = {}
+
+    def note(tensor: th.Tensor) -> th.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    ids = th.zeros((1, length), dtype=th.int64, device=policy.device)
+    is_half = policy.precision == "bfloat16"
+    with (
+        th.enable_grad(),
+        th.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
+        th.autocast(policy.device.type, dtype=th.bfloat16, enabled=is_half),
+    ):
+        states = hidden_states(trunk, ids)
+    del states
+    return sum(kept.values()) / length

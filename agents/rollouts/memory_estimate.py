@@ -16,7 +16,7 @@ from textgym.agents.policies.model_building import model_kind
 from textgym.agents.policies.transformer_policy import TransformerPolicy
 from textgym.agents.rollouts.task_facts import settling_env
 from textgym.models.loading import load_causal_lm
-from textgym.models.sampling import LOGITS_PER_CHUNK
+from textgym.models.sampling import LOGITS_PER_CHUNK, is_recomputed
 from textgym.models.trunk import hidden_states
 from textgym.rewards.composed import WeightedSum
 from textgym.rewards.learned import RewardModel
@@ -246,20 +246,21 @@ def _activation_bytes(policy: TransformerPolicy, models: list[Any], shape: Itera
         copies = 2 if policy.device.type == "cpu" else 1
         tokens = copies * _micro_batch_tokens(policy, shape)
     per_action = 0.0
-    if _micro_batch_tokens(policy, shape) * shape.actions_per_token <= _chunk_rows(policy):
+    actions = int(_micro_batch_tokens(policy, shape) * shape.actions_per_token)
+    if not is_recomputed(actions, _head_rows(policy)):
         kept = LOGITS_KEPT if policy.entropy == "gradient" else 1
         per_action = kept * FLOAT32 * policy.rules.num_actions
     return int(tokens * (per_token + shape.actions_per_token * per_action))
 
 
-def _chunk_rows(policy: TransformerPolicy) -> int:
-    rows = int(policy.language_model.get_output_embeddings().weight.shape[0])
-    return max(1, LOGITS_PER_CHUNK // rows)
+def _head_rows(policy: TransformerPolicy) -> int:
+    return int(policy.language_model.get_output_embeddings().weight.shape[0])
 
 
 def _logits_bytes(policy: TransformerPolicy, shape: IterationShape) -> int:
     actions = _micro_batch_tokens(policy, shape) * shape.actions_per_token
-    rows = max(min(actions, _chunk_rows(policy)), shape.n_envs)
+    chunk = max(1, LOGITS_PER_CHUNK // _head_rows(policy))
+    rows = max(min(actions, chunk), shape.n_envs)
     return int(LOGITS_COPIES * FLOAT32 * rows * policy.rules.num_actions)
 
 

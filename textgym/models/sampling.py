@@ -16,6 +16,9 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 LOGITS_PER_CHUNK = 1 << 25  # 128 MiB in float32
+# Larger output layers are run again in the backward pass, however few the states: callers come once
+# per micro-batch, and what each call kept would add up to the logits of a whole minibatch.
+LARGEST_KEPT_VOCABULARY = 8192
 
 AllowedRows = Callable[[int, int], torch.Tensor]
 """Gives the (stop - start, A) bool of allowed actions for rows start to stop."""
@@ -116,7 +119,8 @@ def chunked_log_probs_and_entropy(
     """Return log pi(a) and entropies of many states without holding all their logits.
 
     Where gradients are on, each chunk's logits are computed again in the backward pass, so that
-    the peak is one chunk of (chunk, V) either way.
+    the peak is one chunk of (chunk, V) either way. Only a single chunk of a small vocabulary is
+    kept instead: `is_recomputed`.
 
     Args:
         hidden: (R, D) last hidden states.
@@ -140,11 +144,11 @@ def chunked_log_probs_and_entropy(
         entropies = entropy(logits) if with_entropy else logits.new_zeros(len(chosen))
         return log_probs_of(logits, chosen), entropies
 
+    num_rows = next(head.parameters()).shape[0]
     if chunk is None:
-        num_rows = next(head.parameters()).shape[0]
         chunk = max(1, LOGITS_PER_CHUNK // num_rows)
     parts = []
-    recompute = torch.is_grad_enabled() and len(actions) > chunk
+    recompute = torch.is_grad_enabled() and is_recomputed(len(actions), num_rows, chunk)
     for start in range(0, len(actions), chunk):
         stop = min(start + chunk, len(actions))
         allowed = None if allowed_rows is None else allowed_rows(start, stop)
@@ -158,3 +162,15 @@ def chunked_log_probs_and_entropy(
         return empty, empty if with_entropy else None
     log_probs = torch.cat([part[0] for part in parts])
     return log_probs, torch.cat([part[1] for part in parts]) if with_entropy else None
+
+
+def is_recomputed(num_states: int, vocabulary: int, chunk: int | None = None) -> bool:
+    """Tell whether the backward pass runs the output layer again instead of keeping its softmax.
+
+    Args:
+        num_states: R of one call.
+        vocabulary: V.
+        chunk: Rows per chunk, None for those that fit `LOGITS_PER_CHUNK`.
+    """
+    largest = max(1, LOGITS_PER_CHUNK // vocabulary) if chunk is None else chunk
+    return num_states > largest or vocabulary > LARGEST_KEPT_VOCABULARY

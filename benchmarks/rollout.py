@@ -20,7 +20,14 @@ from statistics import median
 
 import torch
 
-from benchmarks.report import median_ratio, paired_rates, parse_arguments, print_table, write_json
+from benchmarks.report import (
+    CLOCKS,
+    median_ratio,
+    paired_rates,
+    parse_arguments,
+    print_table,
+    write_json,
+)
 from benchmarks.rollout_contenders import Conventional, LiteralLoop, UncachedLoop
 from benchmarks.rollout_models import ENV_ID, SUBJECTS, Subject, model_arguments
 from benchmarks.rollout_phases import Breakdown
@@ -75,8 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         uncached = UncachedLoop(num_rows, args.device, env_kwargs)
         num_batches = 1 if args.quick else subject.num_batches
         conventional = Conventional(loop, args.device, num_batches)
-        rates = paired_rates(contenders(subject, loop, uncached, conventional), repeats)
-        breakdown = Breakdown()
+        works = contenders(subject, loop, uncached, conventional)
+        rates = paired_rates(works, repeats, CLOCKS[args.clock])
+        breakdown = Breakdown(CLOCKS[args.clock])
         with breakdown.open():
             loop.rollout(num_batches * loop.env.max_new_tokens)
     ratios, shares = ratios_of(rates, subject.suffix), breakdown.shares()
@@ -87,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print_table("ratios, median over rounds", ("ratio", "value"), list(ratios.items()))
     print_table("settled loop, share of time", ("phase", "share"), list(shares.items()))
-    details = {"rows": num_rows, "tokens_per_second": rates, "shares": shares}
+    details = {"clock": args.clock, "rows": num_rows, "tokens_per_second": rates, "shares": shares}
     write_json(args.json, "rollout", ratios, details)
     return 0
 

@@ -1,4 +1,4 @@
-"""Where the time of a settled rollout goes: the work of the loop by phase, each second counted once.
+"""Where the time of a settled rollout goes, by phase; each second is counted once.
 
 The phases are methods of the library, timed from outside while a `Breakdown` is open; a second
 spent in a phase within a phase counts for the inner one.
@@ -50,8 +50,9 @@ class Breakdown:
         seconds: Phase to seconds spent in it and in no phase within it.
     """
 
-    def __init__(self) -> None:
-        """Start at zero, in no phase."""
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Start at zero, in no phase; `clock` gives seconds."""
+        self._clock = clock
         self.seconds: dict[str, float] = defaultdict(float)
         self._phases = [OTHER]
         self._since = 0.0
@@ -69,7 +70,7 @@ class Breakdown:
             for owner, name, phase in PHASES:
                 timed = self._timed(getattr(owner, name), phase)
                 stack.enter_context(mock.patch.object(owner, name, timed))
-            self._since = time.perf_counter()
+            self._since = self._clock()
             yield
             self._turn()
 
@@ -89,6 +90,6 @@ class Breakdown:
     def _turn(self) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()  # else a kernel's time would be counted where one waits for it
-        now = time.perf_counter()
+        now = self._clock()
         self.seconds[self._phases[-1]] += now - self._since
         self._since = now

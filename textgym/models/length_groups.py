@@ -23,11 +23,11 @@ class PrefillGroup:
 
     Attributes:
         members: Indices in [0, R) of the rows that are computed.
-        copies: Pairs (member, other index): the other row asks for the same ids and gets a copy.
+        copies: Member to the other indices that ask for the same ids: they get copies.
     """
 
     members: np.ndarray
-    copies: list[tuple[int, int]] = field(default_factory=list)
+    copies: dict[int, list[int]] = field(default_factory=dict)
 
 
 def padding_on(device_type: str) -> int:
@@ -87,7 +87,7 @@ def group_prefills(
         groups.extend(PrefillGroup(members=rows[group]) for group in dealt)
     for group in groups:
         members = group.members.tolist()
-        group.copies = [(m, other) for m in members for other in twins.get(m, ())]
+        group.copies = {member: twins[member] for member in members if member in twins}
     return groups
 
 

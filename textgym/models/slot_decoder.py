@@ -272,10 +272,10 @@ class SlotDecoder:
         states = self._forward(tokens, position_ids, self._mask(position_ids, read))
         ends = self._send((last - first)[:, 0])
         hidden[rows] = states[torch.arange(len(members), device=self._device), ends]
-        for member, other in group.copies:
-            target = self._send(where[other : other + 1])
-            self._cache.copy_row(int(where[member]), target, int(lengths[member]))
-            hidden[target] = hidden[int(where[member])].clone()
+        for member, others in group.copies.items():
+            targets = self._send(where[others])
+            self._cache.copy_row(int(where[member]), targets, int(lengths[member]))
+            hidden[targets] = hidden[int(where[member])].clone()
 
     def _forward(
         self, ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor

@@ -34,4 +34,4 @@ def test_twins_from_the_start_are_copied_and_continuing_rows_are_not():
     starts, lengths = np.array([0, 0, 0, 1]), np.array([3, 3, 2, 3])
     groups = group_prefills(ids, starts, lengths, np.arange(4))
     assert [group.members.tolist() for group in groups] == [[0, 2], [3]]
-    assert [group.copies for group in groups] == [[(0, 1)], []]
+    assert [group.copies for group in groups] == [{0: [1]}, {}]

@@ -25,6 +25,8 @@ POLICY_FLAGS = (
     "value",
     "value_init",
     "dtype",
+    "decode",
+    "lora",
     "micro_batch_tokens",
     "gradient_checkpointing",
     "entropy",

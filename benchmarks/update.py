@@ -25,6 +25,7 @@ from stable_baselines3.common.logger import Logger
 
 import textgym.agents
 from benchmarks.report import (
+    CLOCKS,
     median_ratio,
     paired_rates,
     parse_arguments,
@@ -217,7 +218,7 @@ def require_equal(compared: dict[str, dict[str, float]]) -> None:
 
 def main() -> None:
     """Compare losses, measure, print the tables, write the JSON."""
-    args = parse_arguments(__doc__ or "")
+    args = parse_arguments(__doc__ or "", repeats=(3, 2))
     started = time.perf_counter()
     compared = Contenders(4, args.device, batch_size=192).compared_step()
     num_rows, batch_size = (8, 192) if args.quick else (16, 384)
@@ -227,6 +228,7 @@ def main() -> None:
         # One epoch of ours is too short beside one of the other's for a noisy clock.
         {names[0]: both.epochs(both.ours, 10), names[1]: both.epochs(both.stock, 1)},
         args.repeats,
+        CLOCKS[args.clock],
     )
     ratios = {"update_over_per_step": median_ratio(rates, *names)}
     print_table(

@@ -82,7 +82,10 @@ class FullDecoder(SlotDecoder):
         changed = np.flatnonzero(missing)
         for group in groups_by_length(lengths[changed], padding=padding_on(self._device.type)):
             members = changed[group]
-            tokens = self._send(ids[members, : int(lengths[members].max())])
+            width = int(lengths[members].max())
+            # Empty cells may hold a marker that is no token.
+            is_token = np.arange(width) < lengths[members, None]
+            tokens = self._send(np.where(is_token, ids[members, :width], 0))
             last = self._send(lengths[members] - 1)
             rows = torch.arange(len(members), device=self._device)
             states = hidden_states(self._trunk, tokens)[rows, last]

@@ -70,7 +70,8 @@ def assert_exact(decoder: SlotDecoder, model: Any) -> None:
     rng = np.random.default_rng(0)
     ids, lengths = rng.integers(4, VOCAB, (NUM_ROWS, WIDTH)), np.array([5, 20, 30])
     for step in range(5):
-        logits = decoder.logits(decoder.advance(ids, lengths))
+        seen = np.where(np.arange(WIDTH) < lengths[:, None], ids, VOCAB)  # the empty marker
+        logits = decoder.logits(decoder.advance(seen, lengths))
         for row in range(NUM_ROWS):
             with torch.no_grad():
                 alone = model(torch.from_numpy(ids[row : row + 1, : lengths[row]]), use_cache=False)

@@ -208,6 +208,13 @@ class SlotDecoder:
         mask = self._mask(inputs.positions, read)
         return self._forward(inputs.tokens, inputs.positions, mask)[:, 0]
 
+    def _state_in_place(self) -> list[torch.Tensor]:
+        """Return what `_all_rows` reads and changes where it lies; nothing before it is there."""
+        if not self._cache.is_filled:
+            return []
+        stores = [store for slot in self._cache.slots for store in (slot.keys, slot.values)]
+        return [self._inputs.tokens, self._inputs.positions, self._inputs.cells, *stores]
+
     def _step_few(
         self,
         hidden: torch.Tensor,
@@ -236,7 +243,7 @@ class SlotDecoder:
         if kind == "static":
             return self._all_rows
         if kind == "compile":
-            return compiled_step(self._all_rows)
+            return compiled_step(self._all_rows, self._state_in_place)
         witness = next(iter(self._head.parameters()))
         return CapturedStep(self._all_rows, witness, may_fall_back=kind == "auto")
 

@@ -6,7 +6,7 @@ Shape letters: N rows, C cells that attention reads, D width of the hidden state
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -151,11 +151,26 @@ class CapturedStep:
         return graph, states
 
 
-def compiled_step(step: Step) -> Step:
-    """Return the step compiled by `torch.compile`, one specialisation per number of cells."""
+def compiled_step(step: Step, state: Callable[[], Sequence[torch.Tensor]]) -> Step:
+    """Return the step compiled by `torch.compile`, one specialisation per number of cells.
+
+    Args:
+        step: As for `CapturedStep`.
+        state: Gives the tensors that the step changes in place, once they are there; empty before,
+            when the step runs as it is.
+    """
     compiled = torch.compile(step, mode="reduce-overhead", dynamic=False)
+    is_marked = False
 
     def run(num_cells: int) -> torch.Tensor:
+        nonlocal is_marked
+        if not is_marked:
+            tensors = state()
+            for tensor in tensors:  # else they would be copied, or nothing be replayed
+                torch._dynamo.mark_static_address(tensor)
+            is_marked = bool(tensors)
+        if not is_marked:
+            return step(num_cells)
         torch.compiler.cudagraph_mark_step_begin()
         return compiled(num_cells)
 

@@ -131,6 +131,8 @@ def _encoded(item: Any, prompt: PromptText) -> Any:
     if dataclasses.is_dataclass(item):
         return _fields_of(item, prompt)
     if isinstance(item, tuple):
+        if isinstance(item[0] if item else None, int | float | str):
+            return list(item)  # token ids: most of a record, and nothing within them
         return [_encoded(part, prompt) for part in item]
     return dict(item) if isinstance(item, Mapping) else item
 

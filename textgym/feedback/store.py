@@ -169,16 +169,6 @@ class FeedbackStore:
             for record_id, content in found.items()
         }
 
-    def answered(self, query_ids: Sequence[str]) -> set[str]:
-        """Return those of the queries that a record answers, erased ones included."""
-        wanted = sa.select(_ROWS.query_id)
-        with plain_errors(self._url), self._engine.connect() as connection:
-            return {
-                query_id
-                for part in parts(query_ids)
-                for query_id in connection.execute(wanted.where(_ROWS.query_id.in_(part))).scalars()
-            }
-
     def erase(
         self, *, annotator_id: str | None = None, record_ids: Sequence[str] = (), reason: str = ""
     ) -> Erasure:

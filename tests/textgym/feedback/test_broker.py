@@ -1,0 +1,404 @@
+"""Asking apart from receiving: late, out of order, twice, never, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from textgym.feedback import (
+    Annotator,
+    FeedbackRecord,
+    PromptText,
+    Query,
+    Response,
+    Score,
+    Teacher,
+    revised,
+)
+from textgym.feedback.answers import comparison_answer, score_answer, skip_answer
+from textgym.feedback.broker import BrokerConfig, FeedbackBroker, Received
+from textgym.feedback.open_queries import (
+    ANSWERED_TWICE,
+    DIFFERENT_QUESTION,
+    ERASED,
+    NEVER_ASKED,
+)
+from textgym.feedback.prices import Prices
+from textgym.feedback.record_json import query_from_json, query_to_json
+from textgym.feedback.store import FeedbackStore
+from textgym.feedback.store_engine import StoreError
+
+ANN, BOB = Annotator(id="ann", kind="simulated"), Annotator(id="bob", kind="simulated")
+PROMPT = PromptText(text="Q:")
+
+
+class ScriptedTeacher:
+    """Scores every query 0.5 at once if `is_prompt`; returns what a test puts into `ready`."""
+
+    def __init__(self) -> None:  # noqa: D107
+        self.annotator = ANN
+        self.seen: list[Query] = []
+        self.ready: list[FeedbackRecord] = []
+        self.is_prompt = True
+
+    def answer(self, queries: Sequence[Query], *, round_index: int) -> list[FeedbackRecord]:
+        self.seen += queries
+        if self.is_prompt:
+            self.ready += [score_answer(q, ANN, 0.5) for q in queries]
+        ready, self.ready = self.ready, []
+        return ready
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seen": [query_to_json(query) for query in self.seen]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.seen = [query_from_json(data) for data in state["seen"]]
+
+
+def late_teacher() -> ScriptedTeacher:
+    teacher = ScriptedTeacher()
+    teacher.is_prompt = False
+    return teacher
+
+
+def ask_for(name: str) -> Query:
+    response = Response(prompt=PROMPT, text=name, token_ids=(1, 2))
+    return Query(kind="score", prompt=PROMPT, responses=(response,), query_id=name)
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    with FeedbackStore(tmp_path / "feedback.db") as opened:
+        yield opened
+
+
+def broker_of(
+    teacher: Teacher, store: FeedbackStore, prices: Prices | None = None, **config: Any
+) -> FeedbackBroker:
+    return FeedbackBroker(
+        teacher, store, BrokerConfig(**config), prices=prices, clock=lambda: 100.0
+    )
+
+
+def names(records: Sequence[FeedbackRecord]) -> list[str | None]:
+    return [record.query_id for record in records]
+
+
+def stored(store: FeedbackStore) -> list[FeedbackRecord]:
+    return [item.record for item in store.iterate()]
+
+
+def test_a_prompt_teacher_answers_at_the_next_poll(store: FeedbackStore) -> None:
+    teacher = ScriptedTeacher()
+    broker = broker_of(teacher, store)
+    submission = broker.submit([ask_for("a"), ask_for("b")])
+    assert names_of(submission.asked) == ["a", "b"] and not teacher.seen
+    assert stored(store) == [] and broker.num_open == 2
+    received = broker.poll()
+    assert names(received.records) == ["a", "b"] and broker.num_open == 0
+    assert stored(store) == list(received.records)
+    record = received.records[0]
+    assert (record.asked_at, record.answered_at, record.round_index) == (100.0, 100.0, 0)
+    assert broker.poll() == Received()
+    assert len(teacher.seen) == 2
+
+
+def names_of(queries: Sequence[Query]) -> list[str]:
+    return [query.query_id for query in queries]
+
+
+def test_answers_come_late_out_of_order_or_never(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store)
+    broker.submit([ask_for("a"), ask_for("b"), ask_for("never")])
+    assert broker.poll() == Received()
+    broker.next_round()
+    broker.submit([ask_for("c")])
+    broker.poll()
+    by_name = {query.query_id: query for query in teacher.seen}
+    teacher.ready = [score_answer(by_name[n], ANN, 0.5) for n in ("c", "a")]
+    broker.next_round()
+    received = broker.poll()
+    assert names(received.records) == ["c", "a"]
+    assert [r.round_index for r in received.records] == [1, 0]
+    assert [r.details["received_round"] for r in received.records] == [2, 2]
+    teacher.ready = [score_answer(by_name["b"], ANN, 0.5)]
+    assert names(broker.poll().records) == ["b"]
+    assert broker.num_open == 1
+
+
+def test_an_answer_after_its_round_is_late_but_kept(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store, answer_within=1, budget=1.0)
+    broker.submit([ask_for("a")])
+    broker.poll()
+    broker.next_round()
+    assert broker.poll().expired == () and broker.num_open == 1
+    broker.next_round()
+    received = broker.poll()
+    assert names_of(received.expired) == ["a"] and broker.num_open == 0
+    assert broker.budget.left == 1.0  # free for another question
+    broker.submit([ask_for("b")])
+    teacher.ready = [score_answer(query, ANN, 0.5) for query in teacher.seen]
+    received = broker.poll()
+    assert (names(received.records), names(received.late)) == ([], ["a"])
+    assert names(stored(store)) == ["a"]  # the work was done: it is kept, and paid for
+    assert (broker.budget.spent, broker.budget.left) == (1.0, 0.0)
+    assert (broker.counts["expired"], broker.counts["late"]) == (1, 1)
+    teacher.ready = [score_answer(query, BOB, 0.5) for query in teacher.seen[:1]]
+    assert [r.reason for r in broker.poll().rejected] == [ANSWERED_TWICE]
+
+
+def test_feedback_for_a_query_never_asked_is_rejected(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store)
+    teacher.ready = [
+        score_answer(ask_for("x"), ANN, 0.5),
+        Score(annotator=ANN, response=ask_for("x").responses[0], value=1.0),
+    ]
+    received = broker.poll()
+    assert [item.reason for item in received.rejected] == [NEVER_ASKED, NEVER_ASKED]
+    assert stored(store) == [] and broker.budget.spent == 0
+    assert broker.counts[NEVER_ASKED] == 2
+    with pytest.raises(ValueError, match="for query 'x' was rejected: never asked .*in all: 2"):
+        received.raise_rejected()
+    Received().raise_rejected()
+
+
+def test_a_second_answer_is_rejected_and_a_repeated_one_ignored(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store)
+    broker.submit([ask_for("a"), ask_for("b")])
+    broker.poll()
+    first, second = teacher.seen
+    other = Score(
+        annotator=ANN, response=second.responses[0], value=0.9, record_id="z", query_id="b"
+    )
+    teacher.ready = [score_answer(first, ANN, 0.5)] * 2 + [score_answer(second, ANN, 0.5), other]
+    received = broker.poll()
+    assert names(received.records) == ["a", "b"]
+    assert [(item.record.record_id, item.reason) for item in received.rejected] == [
+        ("z", ANSWERED_TWICE)
+    ]
+    teacher.ready = [score_answer(first, ANN, 0.7), score_answer(first, BOB, 0.7), other]
+    received = broker.poll()
+    assert received.records == () and broker.counts["repeated"] == 2
+    assert [item.reason for item in received.rejected] == [ANSWERED_TWICE, ANSWERED_TWICE]
+    assert [record.value for record in stored(store)] == [0.5, 0.5]  # type: ignore[attr-defined]
+    assert broker.budget.spent == 2.0
+
+
+def test_an_answer_to_a_different_question_is_rejected(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store)
+    broker.submit([ask_for("a")])
+    broker.poll()
+    other = Query(kind="score", prompt=PROMPT, responses=ask_for("b").responses, query_id="a")
+    pair = Query(kind="comparison", prompt=PROMPT, responses=other.responses * 2, query_id="a")
+    teacher.ready = [score_answer(other, ANN, 0.5), comparison_answer(pair, BOB, 0)]
+    reasons = [item.reason for item in broker.poll().rejected]
+    assert reasons == [DIFFERENT_QUESTION, DIFFERENT_QUESTION] and broker.num_open == 1
+
+
+def test_an_annotator_may_correct_an_earlier_answer_for_nothing(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store)
+    broker.submit([ask_for("a")])
+    broker.poll()
+    first = score_answer(teacher.seen[0], ANN, 0.2, answered_at=101.0)
+    teacher.ready = [first]
+    broker.poll()
+    better = revised(first, value=0.9)
+    strangers = revised(first, value=0.1, annotator=BOB)
+    teacher.ready = [better, strangers]
+    received = broker.poll()
+    assert [record.record_id for record in received.records] == [better.record_id]
+    assert [item.reason for item in received.rejected] == [ANSWERED_TWICE]
+    assert [item.record.record_id for item in store.current()] == [better.record_id]
+    assert broker.budget.spent == 1.0 and broker.counts["corrected"] == 1
+
+
+def test_a_skip_costs_its_share(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store, Prices(score=2.0, skip_share=0.25), budget=2.0)
+    broker.submit([ask_for("a")])
+    broker.poll()
+    teacher.ready = [skip_answer(teacher.seen[0], ANN, "unclear")]
+    received = broker.poll()
+    assert names(received.skipped) == ["a"] and received.records == ()
+    assert (broker.budget.spent, broker.budget.left) == (0.5, 1.5)
+    assert names(stored(store)) == ["a"] and broker.num_open == 0
+
+
+def test_the_budget_bounds_what_is_asked(store: FeedbackStore) -> None:
+    teacher = ScriptedTeacher()
+    prices = Prices(score=1.0, comparison=3.0)
+    broker = broker_of(teacher, store, prices, budget=2.5)
+    responses = ask_for("x").responses * 2
+    dear = Query(kind="comparison", prompt=PROMPT, responses=responses, query_id="dear")
+    submission = broker.submit([ask_for("a"), dear, ask_for("b"), ask_for("c")])
+    assert names_of(submission.asked) == ["a", "b"]
+    assert names_of(submission.unaffordable) == ["dear", "c"]
+    broker.poll()
+    assert (broker.budget.spent, broker.budget.left) == (2.0, 0.5)
+    # What was not asked may be asked again.
+    assert names_of(broker.submit([ask_for("c")]).unaffordable) == ["c"]
+    assert broker.counts["unaffordable"] == 3
+    with pytest.raises(ValueError, match="budget 0.5 cannot buy one label"):
+        broker_of(teacher, store, budget=0.5)
+
+
+def test_several_annotators_answer_one_question(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store, answers_per_query=2, budget=3.0)
+    submission = broker.submit([ask_for("a"), ask_for("b")])
+    assert names_of(submission.unaffordable) == ["b"]  # two answers each
+    broker.poll()
+    query = teacher.seen[0]
+    again = Score(annotator=ANN, response=query.responses[0], value=0.1, query_id="a")
+    teacher.ready = [score_answer(query, ANN, 0.5), again]
+    received = broker.poll()
+    assert len(received.records) == 1 and broker.num_open == 1
+    assert [item.reason for item in received.rejected] == [ANSWERED_TWICE]
+    assert (broker.budget.spent, broker.budget.reserved) == (1.0, 1.0)
+    teacher.ready = [score_answer(query, BOB, 0.7)]
+    assert len(broker.poll().records) == 1 and broker.num_open == 0
+    assert (broker.budget.spent, broker.budget.reserved) == (2.0, 0.0)
+
+
+def test_a_query_is_asked_once(store: FeedbackStore) -> None:
+    broker = broker_of(ScriptedTeacher(), store)
+    with pytest.raises(ValueError, match="query 'a' was asked before"):
+        broker.submit([ask_for("a"), ask_for("a")])
+    assert broker.num_open == 0
+    broker.submit([ask_for("a")])
+    with pytest.raises(ValueError, match="query 'a' was asked before"):
+        broker.submit([ask_for("b"), ask_for("a")])
+    broker.poll()
+    with pytest.raises(ValueError, match="query 'a' was asked before"):
+        broker.submit([ask_for("a")])
+
+
+def test_what_was_erased_stays_erased(store: FeedbackStore) -> None:
+    teacher = ScriptedTeacher()
+    broker = broker_of(teacher, store)
+    broker.ask([ask_for("a")])
+    store.erase(annotator_id=ANN.id)
+    teacher.ready = [score_answer(teacher.seen[0], ANN, 0.5)]
+    assert [item.reason for item in broker.poll().rejected] == [ERASED]
+    assert stored(store) == []
+
+
+def test_state_is_saved_and_restored(store: FeedbackStore) -> None:
+    def run(broker: FeedbackBroker, teacher: ScriptedTeacher, rounds: range) -> list[Received]:
+        received = []
+        for index in rounds:
+            if index:
+                broker.next_round()
+            broker.submit([ask_for(f"{index}-{i}") for i in range(3)])
+            # Two rounds late, one of the three never.
+            old = [q for q in teacher.seen if q.round_index == index - 2]
+            teacher.ready = [score_answer(q, ANN, 0.5) for q in old[:2]]
+            received.append(broker.poll())
+        return received
+
+    config = {"answer_within": 3, "budget": 14.0}
+    whole_teacher = late_teacher()
+    whole = broker_of(whole_teacher, store, **config)
+    run(whole, whole_teacher, range(4))
+    whole.submit([ask_for("waiting")])
+    state = json.loads(json.dumps(whole.state_dict()))
+    expected = run(whole, whole_teacher, range(4, 8))
+
+    teacher = late_teacher()
+    again = broker_of(teacher, store, **config)
+    again.load_state_dict(state)
+    assert (again.round_index, again.num_open) == (3, 9)
+    # The store holds what the first life did after the state was saved; it takes it once.
+    size = len(stored(store))
+    assert run(again, teacher, range(4, 8)) == expected
+    assert len(stored(store)) == size
+    assert "waiting" in names_of(teacher.seen)
+    assert again.counts == whole.counts and again.budget.spent == whole.budget.spent
+    assert again.state_dict() == whole.state_dict()
+    with pytest.raises(ValueError, match="query '0-0' was asked before"):
+        again.submit([ask_for("0-0")])
+
+
+def test_a_resumed_run_repeats_itself_and_the_store_takes_it_once(tmp_path: Path) -> None:
+    """Killed after storing, before saving: the same answers come again, with the same ids."""
+    with FeedbackStore(tmp_path / "f.db") as store:
+        teacher = late_teacher()
+        broker = broker_of(teacher, store, budget=5.0)
+        broker.submit([ask_for("a")])
+        broker.poll()
+        state = json.loads(json.dumps(broker.state_dict()))
+        teacher.ready = [score_answer(teacher.seen[0], ANN, 0.5)]
+        first = broker.poll()
+
+        teacher = late_teacher()
+        later = FeedbackBroker(teacher, store, BrokerConfig(budget=5.0), clock=lambda: 999.0)
+        later.load_state_dict(state)
+        teacher.ready = [score_answer(teacher.seen[0], ANN, 0.5)]
+        second = later.poll()
+        assert second == first  # its clock too: what was stored first holds
+        assert len(stored(store)) == 1 and later.budget.spent == 1.0 and later.num_open == 0
+
+
+def test_peoples_answers_are_recovered_from_the_store(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store)
+    broker.submit([ask_for("a"), ask_for("b")])
+    broker.poll()
+    cursor, state = store.read().cursor, broker.state_dict()
+    teacher.ready = [score_answer(teacher.seen[1], ANN, 0.5)]
+    broker.poll()
+
+    again = broker_of(late_teacher(), store)
+    again.load_state_dict(state)
+    assert names(again.recover(cursor).records) == ["b"]
+    assert again.num_open == 1 and again.budget.spent == 1.0
+    assert again.recover(cursor) == Received()
+
+
+def test_answers_survive_a_store_that_is_locked(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = broker_of(ScriptedTeacher(), store)
+    broker.submit([ask_for("a")])
+
+    def locked(records: object) -> None:
+        raise StoreError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "append", locked)
+        with pytest.raises(StoreError):
+            broker.poll()
+    assert broker.num_open == 1 and broker.budget.spent == 0
+    state = json.loads(json.dumps(broker.state_dict()))
+    assert names(broker.poll().records) == ["a"]
+    again = broker_of(ScriptedTeacher(), store)
+    again.load_state_dict(state)
+    assert names(again.poll().records) == ["a"]
+
+
+def test_a_state_of_another_store_or_version_is_refused(
+    store: FeedbackStore, tmp_path: Path
+) -> None:
+    state = broker_of(ScriptedTeacher(), store).state_dict()
+    with FeedbackStore(tmp_path / "other.db") as other:
+        broker = broker_of(ScriptedTeacher(), other)
+        with pytest.raises(ValueError, match="was saved with the store"):
+            broker.load_state_dict(state)
+        with pytest.raises(ValueError, match="of version 1, got 2"):
+            broker.load_state_dict({**state, "version": 2})
+
+
+@pytest.mark.parametrize("config", [{"answer_within": -1}, {"answers_per_query": 0}])
+def test_bad_configurations(config: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(config))):
+        BrokerConfig(**config)

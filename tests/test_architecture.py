@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.config", "textgym.prompts", "textgym.masks", "textgym.reference"),
     ("textgym.tokenizer", "textgym.models"),
     ("textgym.dataset_files", "textgym.dialogues", "textgym.file_prompts", "textgym.rewards"),
-    ("textgym.feedback.trl_formats", "textgym.feedback.selection"),
+    ("textgym.feedback.trl_formats", "textgym.feedback.quality_checks"),
     ("textgym.feedback.store_engine", "textgym.feedback.store_results"),
     ("textgym.feedback.store_rows", "textgym.feedback.store", "textgym.feedback.broker"),
     ("textgym.task", "textgym.task_parts", "textgym.task_models"),

@@ -35,6 +35,7 @@ COMMANDS = {
     "envs": Command("textgym.cli.envs", "list the environments"),
     "sft": Command("textgym.cli.sft", "fine-tune a language model on prompts and responses"),
     "reward": Command("textgym.cli.reward", "train a reward model on comparisons"),
+    "feedback": Command("textgym.cli.feedback", "count, export, import and erase human feedback"),
     "build": Command("textgym.cli.build", "rebuild the models bundled with an environment"),
 }
 

@@ -182,8 +182,7 @@ class FeedbackStore:
             ValueError: Neither an annotator nor a record.
             StoreError: The database cannot be written.
         """
-        if not annotator_id and not record_ids:
-            raise ValueError("erasing needs an annotator_id or record_ids, got neither")
+        _check_whom(annotator_id, record_ids)
         with plain_errors(self._url):
             with writing(self._engine) as connection:
                 positions = live_positions(connection, annotator_id, record_ids)
@@ -192,6 +191,14 @@ class FeedbackStore:
                 if positions:
                     connection.execute(sa.insert(feedback_table), erasure_row(positions, reason))
             return Erasure(erased=len(positions), is_scrubbed=scrub(self._engine))
+
+    def count_erasable(
+        self, *, annotator_id: str | None = None, record_ids: Sequence[str] = ()
+    ) -> int:
+        """Return how many records `erase` would erase; errors as there."""
+        _check_whom(annotator_id, record_ids)
+        with plain_errors(self._url), self._engine.connect() as connection:
+            return len(live_positions(connection, annotator_id, record_ids))
 
     def statistics(self) -> StoreStatistics:
         """Count what there is."""
@@ -250,3 +257,8 @@ def _prepare_file(path: Path, create: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif not path.is_file():
         raise FileNotFoundError(f"there is no feedback store {str(path)!r}")
+
+
+def _check_whom(annotator_id: str | None, record_ids: Sequence[str]) -> None:
+    if not annotator_id and not record_ids:
+        raise ValueError("erasing needs an annotator_id or record_ids, got neither")

@@ -1,0 +1,149 @@
+"""`textgym feedback`: the store from the command line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from textgym.cli.main import main
+from textgym.feedback import Annotator, Comparison, PromptText, Response, Score, revised
+from textgym.feedback.record_json import write_jsonl
+from textgym.feedback.store import FeedbackStore
+
+ANN, BOB = Annotator(id="ann", kind="human"), Annotator(id="bob", kind="simulated")
+PROMPT = PromptText(text="Q:")
+A, B = Response(prompt=PROMPT, text="a"), Response(prompt=PROMPT, text="b")
+FIRST = Score(annotator=ANN, response=A, value=0.2, record_id="s1")
+RECORDS = [
+    FIRST,
+    Comparison(annotator=BOB, chosen=A, rejected=B, record_id="c1"),
+    revised(FIRST, value=0.9, record_id="s2"),
+]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    with FeedbackStore(tmp_path / "feedback.db") as opened:
+        opened.append(RECORDS)
+    return str(tmp_path / "feedback.db")
+
+
+def feedback(*arguments: object) -> int:
+    return main(["feedback", *map(str, arguments)])
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_stats(store: str, capsys: pytest.CaptureFixture) -> None:
+    assert feedback("stats", store) == 0
+    lines = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert {name.strip(): int(number) for name, number in lines.items()} == {
+        "records": 3,
+        "comparison": 1,
+        "score": 2,
+        "by human annotators": 2,
+        "by simulated annotators": 1,
+        "annotators": 2,
+        "corrected since": 1,
+        "erased": 0,
+    }
+
+
+def test_records_go_out_and_in_again(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    exported, copy = tmp_path / "out.jsonl.gz", tmp_path / "copy.db"
+    assert feedback("export", store, exported) == 0
+    assert "3 rows written" in capsys.readouterr().out
+    assert len(gzip.decompress(exported.read_bytes()).splitlines()) == 3
+    assert feedback("import", copy, exported) == 0
+    assert feedback("import", copy, exported) == 0
+    assert "0 records added, 3 were there already" in capsys.readouterr().out
+    with FeedbackStore(copy) as opened:
+        assert [stored.record for stored in opened.iterate()] == RECORDS
+
+
+def test_trl_formats_go_out_with_corrections_applied(store: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    assert feedback("export", store, path, "--format", "preference") == 0
+    assert rows(path) == [{"prompt": "Q:", "chosen": "a", "rejected": "b"}]
+    assert feedback("export", store, path, "--format", "unpaired") == 0
+    assert [row["label"] for row in rows(path)] == [True]
+    assert feedback("export", store, path, "--format", "unpaired", "--all") == 0
+    assert [row["label"] for row in rows(path)] == [False, True]
+    assert feedback("export", store, path, "--format", "unpaired", "--threshold", 0.95) == 0
+    assert [row["label"] for row in rows(path)] == [False]
+    assert feedback("export", store, path, "--format", "supervised", "--conversational") == 0
+    assert rows(path) == []
+
+
+def test_trl_formats_come_in(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    pairs, labels, store = tmp_path / "p.jsonl", tmp_path / "u.jsonl", tmp_path / "new.db"
+    pairs.write_text('{"prompt": "Q:", "chosen": "a", "rejected": "b"}\n')
+    labels.write_text('{"prompt": "Q:", "completion": "a", "label": true}\n')
+    flags = ("--annotator", "lab", "--annotator-kind", "model")
+    assert feedback("import", store, pairs, "--format", "preference", *flags) == 0
+    assert feedback("import", store, labels, "--format", "unpaired", *flags) == 0
+    with FeedbackStore(store) as opened:
+        found = [stored.record for stored in opened.iterate()]
+    assert [record.kind for record in found] == ["comparison", "score"]
+    assert {record.annotator for record in found} == {Annotator(id="lab", kind="model")}
+    capsys.readouterr()
+    assert feedback("import", store, pairs, "--format", "preference") == 2
+    assert "needs --annotator" in capsys.readouterr().err
+    assert feedback("import", store, pairs, "--annotator", "lab") == 2
+    assert "leave --annotator out" in capsys.readouterr().err
+
+
+def test_erasing_asks_first_and_lasts(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    write_jsonl(tmp_path / "backup.jsonl", RECORDS)
+    assert feedback("erase", store, "--annotator", "ann") == 0
+    assert "2 records would be erased" in capsys.readouterr().out
+    assert feedback("erase", store, "--annotator", "ann", "--yes", "--reason", "asked") == 0
+    assert "2 records erased" in capsys.readouterr().out
+    assert feedback("import", store, tmp_path / "backup.jsonl") == 0
+    assert "0 records added, 1 were there already, 2 were erased" in capsys.readouterr().out
+    assert feedback("erase", store, "--record", "c1", "--yes") == 0
+    with FeedbackStore(store) as opened:
+        assert list(opened.iterate()) == []
+    capsys.readouterr()
+    assert feedback("erase", store, "--yes") == 2
+    assert "annotator_id or record_ids, got neither" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("stats",), ("export", "x.jsonl"), ("erase", "--record", "x")])
+def test_a_store_that_is_not_there(
+    command: tuple, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    missing = tmp_path / "missing.db"
+    assert feedback(command[0], missing, *command[1:]) == 2
+    assert "there is no feedback store" in capsys.readouterr().err
+    assert not missing.exists()
+
+
+def test_mistakes_are_one_line(store: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"schema_version": 99, "kind": "score"}\n')
+    assert feedback("import", store, bad) == 2
+    error = capsys.readouterr().err
+    assert "line 1: schema_version 99" in error and error.count("\n") == 1
+    assert feedback("import", store, tmp_path / "missing.jsonl") == 2
+    assert feedback() == 2
+    assert feedback("vote", store) == 2
+    assert "vote" in capsys.readouterr().err
+
+
+def test_help_lists_the_sub_commands(capsys: pytest.CaptureFixture) -> None:
+    assert feedback("--help") == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("stats", "export", "import", "erase"))
+    assert feedback("erase", "--help") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: textgym feedback erase [options] store\n") and "tombstone" in out

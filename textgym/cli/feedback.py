@@ -1,0 +1,217 @@
+"""Look after a store of human feedback: count, export, import, erase a person.
+
+STORE is a file (SQLite) or a URL (postgresql://USER@HOST/NAME; needs textgym[postgres]).
+
+Examples:
+  textgym feedback stats runs/feedback.db
+  textgym feedback import runs/feedback.db pairs.jsonl --format preference --annotator lab-3
+  textgym feedback export runs/feedback.db labels.jsonl.gz
+  textgym feedback export runs/feedback.db pairs.jsonl --format preference
+  textgym feedback erase runs/feedback.db --annotator lab-3 --yes
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import cleandoc
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from textgym.dataset_files import read_rows
+from textgym.feedback.record_json import read_jsonl, record_to_json, write_rows
+from textgym.feedback.records import FeedbackRecord
+from textgym.feedback.responses import ANNOTATOR_KINDS, Annotator
+from textgym.feedback.store import FeedbackStore
+from textgym.feedback.trl_formats import (
+    comparisons_from_rows,
+    preference_rows,
+    scores_from_rows,
+    supervised_rows,
+    unpaired_rows,
+)
+
+Rows = Iterator[Mapping[str, Any]]
+_IMPORTED_AT_ONCE = 10_000
+_STORE_HELP = "file of SQLite, or postgresql://USER@HOST/NAME"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands of `textgym feedback`."""
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, prog="textgym feedback"
+    )
+    _add_stats(commands)
+    _add_export(commands)
+    _add_import(commands)
+    _add_erase(commands)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one of the sub-commands."""
+    return _RUN[args.command](args)
+
+
+def _add_stats(commands: Any) -> None:
+    about = "Count records by kind and by who gave them."
+    parser = commands.add_parser("stats", help="count what there is", description=cleandoc(about))
+    parser.add_argument("store", help=_STORE_HELP)
+
+
+def _add_export(commands: Any) -> None:
+    about = "Write the store's records to a JSONL file; a name ending in .gz compresses."
+    parser = commands.add_parser("export", help="write a JSONL file", description=cleandoc(about))
+    parser.add_argument("store", help=_STORE_HELP)
+    parser.add_argument("file", type=Path, help="file to write: .jsonl or .jsonl.gz")
+    parser.add_argument(
+        "--format",
+        choices=("records", "preference", "unpaired", "supervised"),
+        default="records",
+        help="records: everything, as textgym reads it back; preference (prompt, chosen, "
+        "rejected), unpaired (prompt, completion, label) and supervised (prompt, completion): as "
+        "TRL reads it [records]",
+    )
+    parser.add_argument(
+        "--conversational", action="store_true", help="lists of messages instead of text"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.5,
+        metavar="NUMBER",
+        help="unpaired: the label is true for scores of at least this [0.5]",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="also what a later record corrects; always so for --format records",
+    )
+
+
+def _add_import(commands: Any) -> None:
+    about = """Add the records of a file to the store; made where there is none.
+
+    Importing a file twice changes nothing, and what was erased stays erased. TRL's formats do not
+    say who judged: --annotator does.
+    """
+    parser = commands.add_parser(
+        "import", help="add the records of a file", description=cleandoc(about)
+    )
+    parser.add_argument("store", help=_STORE_HELP)
+    parser.add_argument("file", help="JSONL, JSONL.gz; TRL's formats also from `datasets`")
+    parser.add_argument(
+        "--format",
+        choices=("records", "preference", "unpaired"),
+        default="records",
+        help="records: as exported; preference and unpaired: as TRL's data sets [records]",
+    )
+    parser.add_argument("--annotator", metavar="ID", help="pseudonym of who judged TRL's rows")
+    parser.add_argument(
+        "--annotator-kind", choices=ANNOTATOR_KINDS, default="human", help="[human]"
+    )
+
+
+def _add_erase(commands: Any) -> None:
+    about = """Remove a person's records, or single ones, for good.
+
+    The content goes, out of the database's files too; a tombstone stays (position, record id,
+    kind, query id, time) that keeps an import from bringing it back. Readers of the store are told
+    which positions went. Exports, backups, checkpoints and models that were made before are out
+    of reach: delete or make them again. Without --yes, only says what would be erased.
+    """
+    parser = commands.add_parser(
+        "erase", help="remove a person's records", description=cleandoc(about)
+    )
+    parser.add_argument("store", help=_STORE_HELP)
+    parser.add_argument("--annotator", metavar="ID", help="erase all that this annotator gave")
+    parser.add_argument(
+        "--record", metavar="ID", action="append", default=[], help="erase one record; repeatable"
+    )
+    parser.add_argument("--reason", default="", help="kept with the tombstones")
+    parser.add_argument("--yes", action="store_true", help="erase; cannot be undone")
+
+
+def _stats(args: argparse.Namespace) -> int:
+    with FeedbackStore(args.store, create=False) as store:
+        found = store.statistics()
+    lines = [("records", found.records)]
+    lines += [(f"  {kind}", number) for kind, number in found.by_kind.items()]
+    lines += [(f"by {kind} annotators", n) for kind, n in found.by_annotator_kind.items()]
+    lines += [("annotators", found.annotators)]
+    lines += [("corrected since", found.revised), ("erased", found.erased)]
+    sys.stdout.write("".join(f"{name:28} {number}\n" for name, number in lines))
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    writers: dict[str, Callable[[Iterable[FeedbackRecord]], Rows]] = {
+        "records": lambda records: map(record_to_json, records),
+        "preference": lambda r: preference_rows(r, conversational=args.conversational),
+        "unpaired": lambda r: unpaired_rows(
+            r, threshold=args.threshold, conversational=args.conversational
+        ),
+        "supervised": lambda r: supervised_rows(r, conversational=args.conversational),
+    }
+    with FeedbackStore(args.store, create=False) as store:
+        is_all = args.all or args.format == "records"
+        stored = store.iterate() if is_all else store.current()
+        count = write_rows(args.file, writers[args.format](item.record for item in stored))
+    sys.stdout.write(f"{count} rows written to {args.file}\n")
+    return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    records = _records_of(args)
+    written = duplicates = erased = 0
+    with FeedbackStore(args.store) as store:
+        while part := list(islice(records, _IMPORTED_AT_ONCE)):
+            result = store.append(part)
+            written += result.written
+            duplicates += result.duplicates
+            erased += result.erased
+    sys.stdout.write(
+        f"{written} records added, {duplicates} were there already, {erased} were erased before\n"
+    )
+    return 0
+
+
+def _records_of(args: argparse.Namespace) -> Iterator[FeedbackRecord]:
+    if args.format == "records":
+        if args.annotator:
+            raise ValueError("records say themselves who judged; leave --annotator out")
+        return read_jsonl(args.file)
+    if not args.annotator:
+        raise ValueError(f"--format {args.format} needs --annotator: who judged?")
+    annotator = Annotator(id=args.annotator, kind=args.annotator_kind)
+    rows = read_rows(args.file)
+    if args.format == "preference":
+        return comparisons_from_rows(rows, annotator)
+    return scores_from_rows(rows, annotator)
+
+
+def _erase(args: argparse.Namespace) -> int:
+    with FeedbackStore(args.store, create=False) as store:
+        if not args.yes:
+            count = store.count_erasable(annotator_id=args.annotator, record_ids=args.record)
+            sys.stdout.write(f"{count} records would be erased; --yes erases them for good\n")
+            return 0
+        erasure = store.erase(
+            annotator_id=args.annotator, record_ids=args.record, reason=args.reason
+        )
+    sys.stdout.write(f"{erasure.erased} records erased\n")
+    if not erasure.is_scrubbed:
+        sys.stderr.write(
+            "textgym feedback: warning: another process kept the bytes from leaving the "
+            "database's files; erase again when it has ended\n"
+        )
+    return 0
+
+
+_RUN: dict[str, Callable[[argparse.Namespace], int]] = {
+    "stats": _stats,
+    "export": _export,
+    "import": _import,
+    "erase": _erase,
+}

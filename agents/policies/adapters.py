@@ -122,13 +122,20 @@ def is_adapter(name: str) -> bool:
     return ".lora_" in name
 
 
+def base_weights(model: Any) -> dict[str, nn.Parameter]:
+    """Return the weights under an adapter, by the names that they have in an ordinary model."""
+    return {
+        name.replace(".base_layer.", "."): parameter
+        for name, parameter in model.named_parameters()
+        if not is_adapter(name)
+    }
+
+
 def share_base(model: Any, shared: nn.Module) -> None:
     """Let a model with an adapter use another model's weights as its base, without a copy."""
     weights = dict(shared.named_parameters())
-    for name, parameter in model.named_parameters():
-        plain = name.replace(".base_layer.", ".")
-        if plain in weights:
-            parameter.data = weights[plain].data
+    for name, parameter in base_weights(model).items():
+        parameter.data = weights[name].data
 
 
 @contextlib.contextmanager

@@ -1,8 +1,4 @@
-"""What a transformer policy computes with: its networks, arithmetic and random draws.
-
-Shape letters: N rows, L observation width, A actions, V vocabulary, D model width, M packed
-actions.
-"""
+"""What a transformer policy computes with: its networks, their weights and its random draws."""
 
 from __future__ import annotations
 
@@ -17,13 +13,13 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from textgym.agents.policies.action_rules import ActionRules
 from textgym.agents.policies.adapters import (
     LoraSettings,
     adapter_off,
     add_adapter,
+    base_weights,
     is_adapter,
     read_adapter,
     share_base,
@@ -37,14 +33,11 @@ from textgym.agents.policies.model_building import (
     check_spaces,
     output_width,
 )
-from textgym.agents.policies.packed_evaluation import PackedGroup
-from textgym.agents.policies.slot_state import SlotState
 from textgym.masks import MaskFn
 from textgym.models.decoding import DECODES
 from textgym.models.float32_head import float32_head, store_in
-from textgym.models.loading import check_dtype_on, load_causal_lm
-from textgym.models.sampling import sample
-from textgym.models.trunk import hidden_states, trunk_and_head
+from textgym.models.loading import DTYPES, check_dtype_on, load_causal_lm
+from textgym.models.trunk import trunk_and_head
 
 VALUE_MODES = ("shared", "separate")
 HALF_WEIGHTS = "bfloat16-weights"
@@ -52,7 +45,7 @@ PRECISIONS = ("float32", "bfloat16", HALF_WEIGHTS)
 ENTROPIES = ("gradient", "report", "none")
 
 
-class LanguageModelPolicy(ActorCriticPolicy):
+class PolicyNetworks(ActorCriticPolicy):
     """The networks of `TransformerPolicy`, which documents the arguments."""
 
     def __init__(
@@ -170,15 +163,33 @@ class LanguageModelPolicy(ActorCriticPolicy):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move or convert the networks; a base under an adapter is shared at its new place."""
+        base = {} if self.lora is None else base_weights(self.language_model)
+        homes = {name: parameter.data for name, parameter in base.items()}
+        for parameter in base.values():
+            parameter.data = parameter.data.new_empty(0)  # moves for nothing, taking no memory
         result = super()._apply(fn, recurse)
+        if base and not self._share_base():
+            for name, parameter in base.items():
+                parameter.data = fn(homes[name])
         if self.precision != "float32":
             check_dtype_on(th.bfloat16, self.device)
-        if self.lora is not None:
-            weight = self.language_model.get_input_embeddings().weight
-            if weight.dtype in (th.float32, th.bfloat16):
-                shared = load_causal_lm(self.model, device=weight.device, dtype=weight.dtype)
-                share_base(self.language_model, shared)
         return result
+
+    def _share_base(self) -> bool:
+        """Take the weights that the environment's reference has, or would have, where we are now.
+
+        Returns:
+            False where that cannot be: its files are gone, or the type is none that is loaded.
+        """
+        weight = self.language_model.get_input_embeddings().weight
+        if weight.dtype not in DTYPES.values():
+            return False
+        try:
+            shared = load_causal_lm(self.model, device=weight.device, dtype=weight.dtype)
+        except (OSError, ValueError):
+            return False
+        share_base(self.language_model, shared)
+        return True
 
     @contextlib.contextmanager
     def adapter_off(self) -> Iterator[None]:
@@ -215,12 +226,6 @@ class LanguageModelPolicy(ActorCriticPolicy):
     @mask_fn.setter
     def mask_fn(self, mask_fn: MaskFn | None) -> None:
         self.rules.mask_fn = mask_fn
-
-    def new_state(self, num_rows: int) -> SlotState:
-        """Make the recurrent state of `num_rows` rows: empty KV caches."""
-        state = SlotState(self.language_model, self.value_model, num_rows, self.width, self.decode)
-        state.is_plain = self._is_plain
-        return state
 
     def seed_sampling(self, seed: int) -> None:
         """Start the generator that draws actions anew."""
@@ -264,99 +269,6 @@ class LanguageModelPolicy(ActorCriticPolicy):
         """Load weights from one vector, which makes every KV cache stale."""
         self.weights_version += 1
         super().load_from_vector(vector)
-
-    def _rows(self, obs: np.ndarray | th.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        ids = obs.detach().cpu().numpy() if isinstance(obs, th.Tensor) else np.asarray(obs)
-        if ids.ndim != 2 or ids.shape[1] > self.width:
-            raise ValueError(f"expected observations (N, {self.width}), got shape {ids.shape}")
-        ids = ids.astype(np.int64, copy=False)
-        return ids, (ids != self.vocab_size).sum(axis=1)
-
-    def _advance_hidden(
-        self, obs: np.ndarray | th.Tensor, state: SlotState
-    ) -> tuple[th.Tensor, th.Tensor]:
-        ids, lengths = self._rows(obs)
-        if not isinstance(state, SlotState) or state.num_rows != len(ids):
-            held = state.num_rows if isinstance(state, SlotState) else type(state).__name__
-            raise ValueError(f"expected the state of {len(ids)} rows, got {held}")
-        if state.is_plain != self._is_plain:
-            raise ValueError("expected a state made with the adapter as it is now, on or off")
-        with th.no_grad(), self._arithmetic():
-            return state.advance(ids, lengths, self.weights_version)
-
-    def _advance(
-        self,
-        obs: np.ndarray | th.Tensor,
-        state: SlotState | None,
-        prompt_lengths: np.ndarray | None,
-    ) -> tuple[th.Tensor, th.Tensor]:
-        """Give action logits (N, A) float32 and the value trunk's hidden states (N, D)."""
-        ids, lengths = self._rows(obs)
-        state = self.new_state(len(ids)) if state is None else state
-        hidden, value_hidden = self._advance_hidden(ids, state)
-        with th.no_grad():
-            known = state.prompt_lengths if prompt_lengths is None else prompt_lengths
-            logits = self._parts[1](hidden)
-            return self.rules.logits(logits, ids, lengths, known), value_hidden
-
-    def fetch_actions(self, actions: th.Tensor, state: SlotState) -> np.ndarray:
-        """Bring actions (N,) to the host, the one wait of a step, as (N,) int64.
-
-        The state is told which tokens they mean, so that the next step need not send them back.
-        """
-        chosen = actions.cpu().numpy()
-        state.offer(*self.rules.tokens_of(actions, chosen))
-        return chosen
-
-    def _sample(self, logits: th.Tensor) -> th.Tensor:
-        if self.generator.device.type != logits.device.type:
-            self.seed_sampling(self.seed)
-        return sample(logits, self.generator)
-
-    def _values(self, hidden: th.Tensor) -> th.Tensor:
-        return self.value_head(hidden.float())
-
-    def _arithmetic(self) -> contextlib.AbstractContextManager[Any]:
-        if self.precision != "bfloat16":
-            return contextlib.nullcontext()
-        return th.autocast(self.device.type, dtype=th.bfloat16)
-
-    def _full_forward(self, obs: np.ndarray | th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """Give both trunks' last hidden states (N, D) of plain observations."""
-        ids, lengths = self._rows(obs)
-        tokens = th.as_tensor(np.where(ids == self.vocab_size, 0, ids)[:, : lengths.max()])
-        tokens, last = tokens.to(self.device), th.as_tensor(lengths - 1, device=self.device)
-        rows = th.arange(len(tokens), device=self.device)
-        with self._arithmetic():
-            hidden = hidden_states(self._parts[0], tokens)[rows, last]
-            if not self._value_trunk:
-                return hidden, hidden
-            return hidden, hidden_states(self._value_trunk[0], tokens)[rows, last]
-
-    @property
-    def micro_batch_budget(self) -> int:
-        """Padded tokens of one forward of `evaluate_actions`."""
-        # Measured on two CPU cores with a model of a million weights: 8,192 costs a quarter more.
-        return self.micro_batch_tokens or (2048 if self.device.type == "cpu" else 16384)
-
-    def _evaluate_group(self, group: PackedGroup) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        if self.gradient_checkpointing and th.is_grad_enabled():
-            return checkpoint(self._evaluate_now, group, use_reentrant=False)
-        return self._evaluate_now(group)
-
-    def _evaluate_now(self, group: PackedGroup) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        with self._arithmetic():
-            hidden = hidden_states(self._parts[0], group.ids)[group.rows, group.positions]
-            value_hidden = hidden
-            if self._value_trunk:
-                states = hidden_states(self._value_trunk[0], group.ids)
-                value_hidden = states[group.rows, group.positions]
-        log_probs, entropies = self.rules.log_probs_and_entropies(
-            hidden, self._parts[1], group, with_entropy=self.entropy != "none"
-        )
-        if self.entropy == "report":
-            entropies = entropies.detach()
-        return log_probs, self._values(value_hidden).flatten(), entropies
 
 
 def _check_numbers(micro_batch_tokens: int | None, temperature: float) -> None:

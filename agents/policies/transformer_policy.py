@@ -23,7 +23,7 @@ from textgym.agents.policies.policy_files import (
     write_arguments,
     write_networks,
 )
-from textgym.agents.policies.policy_networks import LanguageModelPolicy
+from textgym.agents.policies.policy_forwards import LanguageModelPolicy
 from textgym.agents.policies.slot_state import SlotState
 from textgym.agents.storage.checkpoint import open_folder, save_folder
 from textgym.models.loading import resolve_device

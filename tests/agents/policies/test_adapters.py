@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,21 @@ def test_base_weights_are_held_once(tiny_model_folder: Path) -> None:
     assert {p.data_ptr() for p in load_causal_lm(tiny_model_folder, device="cpu").parameters()} == {
         p.data_ptr() for n, p in other.language_model.named_parameters() if not is_adapter(n)
     }
+
+
+def test_a_base_that_cannot_be_shared_is_moved(make_model_folder: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(make_model_folder(), folder)
+    policy = make_policy(folder)
+    before = {n: p.clone() for n, p in policy.named_parameters()}
+    policy.double()
+    for name, parameter in policy.named_parameters():
+        assert parameter.dtype == th.float64
+        assert th.equal(parameter, before[name].double()), name
+    shutil.rmtree(folder)
+    policy.float()
+    for name, parameter in policy.named_parameters():
+        assert th.equal(parameter, before[name]), name
 
 
 def test_only_adapter_and_value_head_learn(tiny_model_folder: Path) -> None:

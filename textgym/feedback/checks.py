@@ -25,10 +25,11 @@ def check_integer(name: str, value: int | None, *, least: int = 0) -> None:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
 
 
-def check_time(name: str, value: float | None) -> None:
-    """Reject what is neither None nor a finite number of seconds."""
+def check_finite(name: str, value: float | None, *, unit: str = "") -> None:
+    """Reject what is neither None nor a finite number."""
     if value is not None and not (is_number(value) and math.isfinite(value)):
-        raise ValueError(f"{name} must be a finite number of seconds, got {value!r}")
+        kind = f"a finite number of {unit}" if unit else "a finite number"
+        raise ValueError(f"{name} must be {kind}, got {value!r}")
 
 
 def check_text(name: str, value: str, *, may_be_empty: bool = False) -> None:

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from textgym.feedback.checks import (
     check_choice,
+    check_finite,
     check_integer,
     check_json,
     check_permutation,
     check_text,
-    check_time,
 )
 from textgym.feedback.records import FeedbackRecord, check_one_prompt, check_part, new_id
 from textgym.feedback.responses import Annotator, PromptText, Response, Span
@@ -72,7 +72,7 @@ class Query:
         if self.responses:
             check_part(self.responses[0], self.span, self.action_index)
         check_integer("round_index", self.round_index)
-        check_time("asked_at", self.asked_at)
+        check_finite("asked_at", self.asked_at, unit="seconds")
         check_json("details", self.details)
 
     def _check_responses(self) -> None:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from textgym.feedback.checks import (
+    check_finite,
     check_fraction,
     check_integer,
     check_json,
     check_permutation,
     check_text,
-    check_time,
 )
 from textgym.feedback.responses import Action, Annotator, PromptText, Response, Span
 
@@ -63,13 +63,11 @@ class FeedbackRecord:
     def __post_init__(self) -> None:
         """Check the shared fields."""
         check_text("record_id", self.record_id)
-        check_time("asked_at", self.asked_at)
-        check_time("answered_at", self.answered_at)
-        if None not in (self.asked_at, self.answered_at) and self.answered_at < self.asked_at:
-            raise ValueError(
-                f"answered_at must not be before asked_at {self.asked_at!r}, "
-                f"got {self.answered_at!r}"
-            )
+        check_finite("asked_at", self.asked_at, unit="seconds")
+        check_finite("answered_at", self.answered_at, unit="seconds")
+        asked, answered = self.asked_at, self.answered_at
+        if asked is not None and answered is not None and answered < asked:
+            raise ValueError(f"answered_at must not be before asked_at {asked!r}, got {answered!r}")
         check_integer("round_index", self.round_index)
         check_json("details", self.details)
         if self.revises == self.record_id:

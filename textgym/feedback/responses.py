@@ -8,10 +8,10 @@ from typing import Any
 
 from textgym.feedback.checks import (
     check_choice,
+    check_finite,
     check_integer,
     check_json,
     check_text,
-    check_time,
     plain_ids,
 )
 from textgym.types import Episode, TokenIds
@@ -132,7 +132,7 @@ class Response:
         check_text("response", self.text, may_be_empty=True)
         object.__setattr__(self, "token_ids", plain_ids("token_ids", self.token_ids))
         check_json("sampling", self.sampling)
-        check_time("gold_score", self.gold_score)
+        check_finite("gold_score", self.gold_score)
 
     @property
     def num_actions(self) -> int | None:

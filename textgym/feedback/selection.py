@@ -62,7 +62,11 @@ def select_by_disagreement(
     if not len(first):
         raise ValueError(f"member_scores must hold at least 2 responses, got shape {scores.shape}")
     logits = scores[:, :, first] - scores[:, :, second]
-    judged = {"probability": _sigmoid, "logit": np.asarray, "label": np.sign}[on](logits)
+    judged = logits
+    if on == "probability":
+        judged = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    elif on == "label":
+        judged = np.sign(logits)
     return _largest(judged.var(axis=0).mean(axis=1), count, generator)
 
 
@@ -102,7 +106,3 @@ def _checked(values: np.ndarray, name: str, dimensions: tuple[int, ...]) -> np.n
 def _check_count(count: int, num_candidates: int) -> None:
     if not 0 <= count <= num_candidates:
         raise ValueError(f"count must lie in 0..{num_candidates} candidates, got {count!r}")
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 0.5 * (1.0 + np.tanh(0.5 * logits))

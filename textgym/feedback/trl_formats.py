@@ -65,11 +65,12 @@ def unpaired_rows(
     """
     check_fraction("threshold", threshold)
     for record in records:
-        is_whole = isinstance(record, Score) and record.span is None and record.action_index is None
-        if is_whole:
+        if not isinstance(record, Score):
+            continue
+        if record.span is None and record.action_index is None:
             yield {
                 "prompt": _prompt_out(record.prompt, conversational),
-                "completion": _response_out(record.responses[0], conversational),
+                "completion": _response_out(record.response, conversational),
                 "label": bool(record.value >= threshold),
             }
 

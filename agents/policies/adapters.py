@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,11 @@ class LoraSettings:
         Raises:
             ValueError: An unknown name, or a value out of range.
         """
-        readers = {"r": int, "alpha": float, "targets": lambda names: tuple(names.split("+"))}
+        readers: dict[str, Callable[[str], Any]] = {
+            "r": int,
+            "alpha": float,
+            "targets": lambda names: tuple(names.split("+")),
+        }
         found: dict[str, Any] = {}
         for part in filter(None, (part.strip() for part in text.split(","))):
             name, _, value = part.partition("=")

@@ -76,7 +76,7 @@ class SlotDecoder:
         self._trunk, self._head = trunk_and_head(model)
         self._allocate(model.config, num_rows, width)
         _check_exact(self, model)
-        self._run_step = self._step_of(step)
+        self._set_step(step)
 
     def _allocate(self, config: Any, num_rows: int, width: int) -> None:
         self.num_rows, self.width = num_rows, width
@@ -213,7 +213,9 @@ class SlotDecoder:
         if not self._cache.is_filled:
             return []
         stores = [store for slot in self._cache.slots for store in (slot.keys, slot.values)]
-        return [self._inputs.tokens, self._inputs.positions, self._inputs.cells, *stores]
+        inputs = self._inputs
+        every = [inputs.tokens, inputs.positions, inputs.cells, *stores]
+        return [tensor for tensor in every if tensor is not None]
 
     def _step_few(
         self,
@@ -230,22 +232,19 @@ class SlotDecoder:
         new = self._forward(on_device[0].unsqueeze(1), position_ids, mask)[:, 0]
         hidden[on_device[2]] = new
 
-    def _step_of(self, kind: str) -> Step:
-        """Return what runs `_all_rows`, and note whether its shapes are fixed."""
+    def _set_step(self, kind: str) -> None:
+        """Choose what runs `_all_rows`, and note whether its shapes are fixed."""
         if kind not in ("auto", *STEP_KINDS):
             raise ValueError(f"step must be one of {('auto', *STEP_KINDS)}, got {kind!r}")
         is_cuda = self._device.type == "cuda"
         if kind == "graph" and not is_cuda:
             raise ValueError(f"step 'graph' needs a CUDA device, got {str(self._device)!r}")
-        if kind == "eager" or (kind == "auto" and not is_cuda):
-            return self._all_rows
-        self._is_static = True
-        if kind == "static":
-            return self._all_rows
+        self._is_static = kind != "eager" and (is_cuda or kind != "auto")
         if kind == "compile":
-            return compiled_step(self._all_rows, self._state_in_place)
-        witness = next(iter(self._head.parameters()))
-        return CapturedStep(self._all_rows, witness, may_fall_back=kind == "auto")
+            self._run_step = compiled_step(self._all_rows, self._state_in_place)
+        elif self._is_static and kind != "static":
+            witness = next(iter(self._head.parameters()))
+            self._run_step = CapturedStep(self._all_rows, witness, may_fall_back=kind == "auto")
 
     def _send(self, array: np.ndarray) -> torch.Tensor:
         return send(array, self._device)

@@ -20,6 +20,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "rollout_gpt2": ("benchmarks.rollout", "--model", "gpt2", "--rows", "64"),
     "rollout_bundled": ("benchmarks.rollout", "--model", "bundled"),
     "update": ("benchmarks.update",),
+    "growth": ("benchmarks.growth",),
+    "memory": ("benchmarks.memory",),
 }
 # What a toy run on a CPU is worth waiting for.
 TOY_PARTS = ("gpu_decode", "gpu_options")

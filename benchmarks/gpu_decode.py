@@ -69,7 +69,7 @@ class BfloatLoop:
         """Make the environment and the agent, and start."""
         self.envs: Any = gym.make_vec(ENV_ID, num_envs=num_rows, **plan.env_kwargs)
         self.env: Any = self.envs.unwrapped
-        kwargs = {"dtype": "bfloat16-weights", "decode": decode}
+        kwargs = {"dtype": "bfloat16-weights", "decode": decode, "value": "shared"}
         self.agent: Any = textgym.agents.PPO(
             "TransformerPolicy",
             self.envs,

@@ -98,7 +98,7 @@ def iteration(setting: Setting, **policy_kwargs: Any) -> dict[str, float]:
         batch_size=None,
         device=setting.device,
         seed=0,
-        policy_kwargs=policy_kwargs,
+        policy_kwargs={"value": "shared", **policy_kwargs},
     )
     held = held_bytes(setting.device) - before
     started = time.perf_counter()
@@ -112,7 +112,11 @@ def adapter_difference(setting: Setting) -> float:
     """Return the largest difference of log-probs, adapter off against the reference, nats."""
     envs: Any = gym.make_vec(ENV_ID, num_envs=2, **setting.env_kwargs)
     agent: Any = textgym.agents.PPO(
-        "TransformerPolicy", envs, device=setting.device, seed=0, policy_kwargs={"lora": "r=8"}
+        "TransformerPolicy",
+        envs,
+        device=setting.device,
+        seed=0,
+        policy_kwargs={"lora": "r=8", "value": "shared"},
     )
     with torch.no_grad():  # a fresh adapter has no effect that could be off
         for name, parameter in agent.policy.named_parameters():

@@ -84,7 +84,7 @@ class PolicyNetworks(ActorCriticPolicy):
         self.model, self.value, self.value_init = model or DEFAULT_SCRATCH, value, value_init
         self.precision, self.entropy, self.decode = dtype, entropy, decode
         self.lora, self.lora_init = lora, lora_init
-        self._lora_settings = _lora_settings(lora, value)
+        self._lora_settings = _lora_settings(lora, value, value_init)
         self.eos_ids = tuple(int(i) for i in eos_ids)
         self.micro_batch_tokens = micro_batch_tokens
         self.gradient_checkpointing = gradient_checkpointing
@@ -278,9 +278,12 @@ def _check_numbers(micro_batch_tokens: int | None, temperature: float) -> None:
         raise ValueError(f"temperature must be above 0, got {temperature!r}")
 
 
-def _lora_settings(lora: str | None, value: str) -> LoraSettings | None:
-    if lora is not None and value != "shared":
-        raise ValueError(f"lora={lora!r} needs value='shared', got value={value!r}")
+def _lora_settings(lora: str | None, value: str, value_init: str | None) -> LoraSettings | None:
+    if lora is not None and value == "separate" and value_init is None:
+        raise ValueError(
+            f"lora={lora!r} needs value='shared', or the value_init of a value model that is "
+            f"trained whole; a copy of the policy's weights would be the second that lora saves"
+        )
     return None if lora is None else LoraSettings.parse(lora)
 
 

@@ -216,6 +216,19 @@ def test_an_agent_learns_saves_and_continues(make_text_env: Any, tmp_path: Path)
         assert th.equal(parameter, other.policy.get_parameter(name)), name
 
 
+def test_a_separate_value_model_is_trained_whole(
+    tiny_model_folder: Path, tiny_reward_folder: Path, tmp_path: Path
+) -> None:
+    policy = make_policy(tiny_model_folder, value="separate", value_init=str(tiny_reward_folder))
+    trained = {n for n, p in policy.named_parameters() if p.requires_grad}
+    assert {"value_model", "language_model", "value_head"} == {n.split(".")[0] for n in trained}
+    shake(policy)
+    policy.save(tmp_path / "saved")
+    loaded = TransformerPolicy.load(tmp_path / "saved", device="cpu")
+    for ours, theirs in zip(policy.parameters(), loaded.parameters(), strict=True):
+        assert th.equal(ours, theirs)
+
+
 def test_an_adapter_to_another_base_is_refused(make_model_folder: Any, tmp_path: Path) -> None:
     ours, theirs = (
         make_policy(make_model_folder("llama")),

@@ -91,7 +91,7 @@ def test_every_example_is_tested_and_short() -> None:
     lines = {
         name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in files.items()
     }
-    assert lines.pop(SINGLE_FILE) <= 270
+    assert lines.pop(SINGLE_FILE) <= 240  # about 200, documentation included
     assert {name: n for name, n in lines.items() if n > 80} == {}
 
 
@@ -206,27 +206,19 @@ class TestSingleFilePPO:
         trained = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
         assert sum(p.numel() for p in trained.parameters()) > 0
 
-    def test_deferred_rewards_are_the_same(self, load_example: LoadExample) -> None:
-        module = load_example(SINGLE_FILE)
-        ways = [
-            module.main([*self.TINY, "--steps", "512", "--reward-timing", timing])
-            for timing in ("step", "deferred")
-        ]
-        for by_step, deferred in zip(*ways, strict=True):
-            for name in ("score", "kl", "length"):
-                assert deferred[name] == pytest.approx(by_step[name], abs=1e-3), name
-
     def test_advantages_are_the_librarys(self, load_example: LoadExample) -> None:
         module = load_example(SINGLE_FILE)
         rng = np.random.default_rng(0)
         rewards, values = rng.normal(size=(2, 9, 3)).astype(np.float32)
         is_end, last_values = rng.random((9, 3)) < 0.3, rng.normal(size=3)
-        rollout = make_rollout(module, values=values, is_end=is_end, last_values=last_values)
+        rollout = make_rollout(
+            module, rewards=rewards, values=values, is_end=is_end, last_values=last_values
+        )
         config = module.Config(gamma=0.9, gae_lambda=0.8)
         expected = generalized_advantages(
             rewards, values, is_end, last_values, gamma=0.9, gae_lambda=0.8
         )
-        found = module.estimate_advantages(rollout, rewards, config)
+        found = module.estimate_advantages(rollout, config)
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
     def test_minibatches_hold_each_step_once(self, load_example: LoadExample) -> None:

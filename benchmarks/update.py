@@ -103,11 +103,12 @@ class Contenders:
             "n_epochs": 1,
             "learning_rate": 1e-4,
             "gamma": 1.0,
+            "gae_lambda": 0.95,
             "vf_coef": 0.1,
             "max_grad_norm": 1.0,
             "seed": 0,
             "device": device,
-            "policy_kwargs": {"model": model or core.config.reference_model},
+            "policy_kwargs": {"model": model or core.config.reference_model, "value": "shared"},
         }
         self.ours = textgym.agents.PPO("TransformerPolicy", **arguments)
         self.stock = stable_baselines3.PPO(TransformerPolicy, **arguments)

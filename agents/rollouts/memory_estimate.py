@@ -29,7 +29,7 @@ LOGITS_COPIES = 5
 LOGITS_KEPT = 4
 # (N, L) int64 arrays that live at once in a step: the state, two observations, copies and masks.
 OBSERVATIONS = 6
-# Prompts that are encoded to learn how long they are.
+# Prompts that are encoded to learn how long they and people's responses to them are.
 PROMPTS_LOOKED_AT = 32
 # Longest sequence on which the activations of a token are counted.
 LONGEST_PROBE = 256
@@ -141,14 +141,15 @@ def iteration_shape(agent: Any) -> IterationShape:
     """Read the sizes off an agent and its environment; how long responses are is assumed.
 
     A model from scratch hardly ever draws an end token, so its responses are as long as they may
-    be; of others a response is taken to be half as long.
+    be. Others are taken to write as much as the people whose responses come with the prompts, and
+    half of what they may where there are none.
     """
     task = agent.env.get_attr("task")[0]
     longest = task.config.max_new_tokens
     never_ends = model_kind(agent.policy.model) == "scratch"
     return IterationShape(
         prompt_tokens=_mean_prompt_tokens(task),
-        response_tokens=longest if never_ends else max(1.0, longest / 2),
+        response_tokens=longest if never_ends else _mean_reference_tokens(task),
         width=agent.policy.width,
         n_envs=agent.n_envs,
         n_steps=agent.n_steps,
@@ -198,6 +199,16 @@ def _mean_prompt_tokens(task: Any) -> float:
     count = min(PROMPTS_LOOKED_AT, len(task.prompts))
     lengths = [len(task.tokenizer.encode(task.prompts[i].text)) for i in range(count)]
     return float(np.minimum(lengths, task.config.max_prompt_tokens).mean())
+
+
+def _mean_reference_tokens(task: Any) -> float:
+    """Mean length of people's responses, their end token included."""
+    longest = task.config.max_new_tokens
+    prompts = [task.prompts[i] for i in range(min(PROMPTS_LOOKED_AT, len(task.prompts)))]
+    lengths = [len(task.tokenizer.encode(text)) + 1 for p in prompts for text in p.references]
+    if not lengths:
+        return max(1.0, longest / 2)
+    return float(np.clip(lengths, 1, longest).mean())
 
 
 def _storages(module: nn.Module) -> dict[int, int]:

@@ -72,6 +72,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
             raise ValueError(f"the action space must be Discrete, got {action_space!r}")
         self.empty_id = int(observation_space.high.max())
         self.width = int(observation_space.shape[0])
+        self._id_type = np.uint16 if self.empty_id < 2**16 else np.int32
         self.action_tokens = _table(action_tokens, int(action_space.n))
         self.whiten_rewards = whiten_rewards
         self.advantage_norm = advantage_norm
@@ -83,7 +84,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
     def reset(self) -> None:
         """Forget the last rollout."""
         shape = (self.n_envs, self.buffer_size)
-        self.actions = np.zeros(shape, np.int32)
+        self.actions = np.zeros(shape, self._id_type)
         self.log_probs = np.zeros(shape, np.float32)
         self.rewards = np.zeros(shape, np.float32)
         self.advantages = np.zeros(shape, np.float32)
@@ -92,7 +93,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         self.is_valid = np.zeros(shape, bool)
         position_type = np.uint16 if self.width < 2**16 else np.int32
         self.positions = np.zeros(shape, position_type)
-        self.ids = np.zeros(0, np.int32)
+        self.ids = np.zeros(0, self._id_type)
         self.offsets = np.zeros(1, np.int64)
         self.segments = np.zeros((0, 4), np.int32)
         self._pieces: list[np.ndarray] = []
@@ -150,7 +151,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         last = self.actions[row, self.pos - 1]
         if self.action_tokens is not None:
             last = self.action_tokens[last]
-        self._pieces.append(np.append(context, last).astype(np.int32))
+        self._pieces.append(np.append(context, last).astype(self._id_type))
         self._bounds.append((row, int(self._opened[row]), self.pos, prompt_length))
         self._opened[row] = -1
 

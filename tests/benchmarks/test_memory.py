@@ -11,8 +11,8 @@ from benchmarks.memory import buffer_bytes_per_transition, case, measured, row
 
 def test_the_buffer_keeps_to_forty_bytes_and_stock_does_not() -> None:
     found = buffer_bytes_per_transition()
-    # Four float32 and an int32, two flags, a position of 16 bits; ids and bounds of segments.
-    assert found["ours"] == pytest.approx(20 + 4 + (112 * 4 + 16 + 8) / 48, abs=0.3)
+    # Four float32, an id and a position of 16 bits, two flags; ids and bounds of segments.
+    assert found["ours"] == pytest.approx(16 + 4 + 2 + (112 * 2 + 16 + 8) / 48, abs=0.3)
     assert found["ours"] <= 40
     assert found["stable_baselines3"] > 10 * found["ours"]
 

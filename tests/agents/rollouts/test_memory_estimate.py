@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import gymnasium as gym
 import pytest
 import torch as th
 
@@ -117,3 +118,17 @@ def test_a_fresh_model_is_taken_not_to_end(make_text_env: MakeEnv) -> None:
     trained = PPO("TransformerPolicy", env, n_steps=longest, seed=0)
     assert iteration_shape(trained).response_tokens == longest / 2
     assert iteration_shape(trained).is_cut
+
+
+def test_others_write_as_much_as_people_do() -> None:
+    env = gym.make_vec("RLHF-Summarize-v0", num_envs=2)
+    task = env.unwrapped.task  # type: ignore[attr-defined]
+    lengths = [
+        min(
+            len(task.tokenizer.encode(task.prompts[i].references[0])) + 1,
+            task.config.max_new_tokens,
+        )
+        for i in range(32)
+    ]
+    agent = PPO("TransformerPolicy", env, seed=0)
+    assert iteration_shape(agent).response_tokens == pytest.approx(sum(lengths) / 32)

@@ -62,11 +62,56 @@ def render_messages(messages: Messages, render_chat: RenderChat | None = None) -
     Raises:
         ValueError: An unknown role, or a message without text.
     """
-    plain = [{"role": _role(m), "content": message_text(m)} for m in messages]
+    plain = plain_messages(messages)
     if render_chat is not None:
         return render_chat(plain)
     turns = (f"\n\n{_NAMES[m['role']]}: {m['content']}" for m in plain)
     return "".join(turns) + ASSISTANT_MARK
+
+
+def plain_messages(messages: Messages) -> list[dict[str, str]]:
+    """Return messages with the keys `role` (user, assistant or system) and `content` only.
+
+    Raises:
+        ValueError: An unknown role, or a message without text.
+    """
+    return [{"role": _role(m), "content": message_text(m)} for m in messages]
+
+
+def visible_messages(messages: Messages, shown: str) -> list[dict[str, str]]:
+    """Return what can still be read of a conversation whose rendering was cut from the left.
+
+    Args:
+        messages: `role` and `content` each.
+        shown: What is left of the rendering, marks of its template included.
+
+    Returns:
+        The last messages from a user's (or the system's) on, the first of them without the
+        beginning that was cut; possibly none.
+    """
+    kept: list[dict[str, str]] = []
+    end = len(shown)
+    for message in reversed(messages):
+        content = message["content"].strip()
+        places = list(re.finditer(rf"(?<!\w){re.escape(content)}(?!\w)", shown[:end]))
+        seen = content if places else _ending_in_front(content, shown[:end])
+        if seen:
+            kept.insert(0, {**message, "content": seen})
+        if not places:
+            break
+        end = places[-1].start()
+    # Many templates refuse a conversation that the assistant begins.
+    first = next((i for i, m in enumerate(kept) if m["role"] != "assistant"), len(kept))
+    return kept[first:]
+
+
+def _ending_in_front(content: str, shown: str) -> str:
+    """Return the longest ending of `content` that `shown` begins with, whole words only."""
+    shown = shown.lstrip()
+    for length in range(min(len(content), len(shown)), 0, -1):
+        if shown.startswith(content[-length:]) and not shown[length : length + 1].isalnum():
+            return content[-length:].strip()
+    return ""
 
 
 def message_text(message: Mapping[str, str]) -> str:

@@ -10,7 +10,14 @@ from typing import Any
 
 from textgym.config import SPLITS
 from textgym.dataset_files import Row, column_value, parse_columns, read_rows
-from textgym.dialogues import RenderChat, render_messages, split_dialogue
+from textgym.dialogues import (
+    ASSISTANT_MARK,
+    RenderChat,
+    dialogue_messages,
+    plain_messages,
+    render_messages,
+    split_dialogue,
+)
 from textgym.prompts import PromptList, prompt_from_columns
 from textgym.types import Prompt
 
@@ -118,7 +125,9 @@ def _prompt_of(
     if "dialogue" in mapping:
         dialogue = column_value(row, mapping["dialogue"], number)
         prompt, reply = split_dialogue(dialogue, render_chat)
-        return prompt_from_columns(number, {**rest, "prompt": prompt, "reference": reply.strip()})
+        before = dialogue_messages(dialogue[: dialogue.rfind(ASSISTANT_MARK)])
+        columns = {**rest, "prompt": prompt, "reference": reply.strip()}
+        return replace(prompt_from_columns(number, columns), messages=tuple(before))
     if "messages" in mapping:
         messages = column_value(row, mapping["messages"], number)
         value = {"prompt": messages[:-1], "reference": messages[-1].get("content")}
@@ -126,13 +135,11 @@ def _prompt_of(
         if "prompt" not in mapping:
             raise ValueError(f"dataset_columns must name 'prompt', got {dict(mapping)}")
         value = {name: column_value(row, column, number) for name, column in mapping.items()}
-    value["prompt"] = _rendered(value["prompt"], render_chat)
-    return prompt_from_columns(number, {**_without_roles(rest), **value})
-
-
-def _rendered(value: Any, render_chat: RenderChat | None) -> Any:
-    is_chat = isinstance(value, list) and value and isinstance(value[0], Mapping)
-    return render_messages(value, render_chat) if is_chat else value
+    prompt, rest = value["prompt"], _without_roles(rest)
+    if not (isinstance(prompt, list) and prompt and isinstance(prompt[0], Mapping)):
+        return prompt_from_columns(number, {**rest, **value})
+    columns = {**rest, **value, "prompt": render_messages(prompt, render_chat)}
+    return replace(prompt_from_columns(number, columns), messages=tuple(plain_messages(prompt)))
 
 
 def _without_roles(rest: Mapping[str, Any]) -> dict[str, Any]:

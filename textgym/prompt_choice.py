@@ -112,7 +112,10 @@ class PromptChooser:
         if isinstance(prompt, str):
             return Prompt(prompt_id=CUSTOM_PROMPT_ID, text=prompt)
         if _is_chat(prompt):
-            return Prompt(prompt_id=CUSTOM_PROMPT_ID, text=self._tokenizer.render_chat(prompt))
+            text = self._tokenizer.render_chat(prompt)
+            is_text = all(isinstance(message.get("content"), str) for message in prompt)
+            messages = tuple(map(dict, prompt)) if is_text else ()
+            return Prompt(prompt_id=CUSTOM_PROMPT_ID, text=text, messages=messages)
         raise ValueError(
             f"a prompt must be a text or a list of messages with 'role' and 'content', "
             f"got {prompt!r}"

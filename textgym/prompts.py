@@ -80,7 +80,8 @@ class TemplatePrompts:
             return str(values[match[1]])
 
         # One pass and no str.format: posts contain braces of their own.
-        return replace(prompt, text=re.sub(r"\{(\w+)\}", fill, self._template))
+        text = re.sub(r"\{(\w+)\}", fill, self._template)
+        return replace(prompt, text=text, messages=())  # what the template adds is in no message
 
 
 def check_prompts(source: Any, described_as: str) -> PromptSource:

@@ -20,12 +20,15 @@ class Prompt:
         text: The rendered prompt, exactly what is tokenised.
         references: Human-written responses, possibly none.
         facts: What the task's gold utility knows about the item; opaque to everything else.
+        messages: The conversation that `text` is a rendering of (`role`, `content`), so that a
+            reward model may read it in its own form; empty where there was none.
     """
 
     prompt_id: int
     text: str
     references: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from textgym.dialogues import dialogue_messages, render_messages, split_dialogue
+from textgym.dialogues import (
+    dialogue_messages,
+    render_messages,
+    split_dialogue,
+    visible_messages,
+)
 from textgym.file_prompts import FilePrompts
 
 DIALOGUE = "\n\nHuman: Hi: you\n\nAssistant: Yes?\n\nHuman: Why\n\nnot?\n\nAssistant: Because. "
@@ -45,6 +50,19 @@ def test_a_chat_template_renders_the_turns_before_the_reply() -> None:
         split_dialogue("Hello", chat)
 
 
+def test_what_is_left_of_a_cut_conversation() -> None:
+    messages = dialogue_messages(DIALOGUE)[:3]
+    whole = "\n\nHuman: Hi: you\n\nAssistant: Yes?\n\nHuman: Why\n\nnot?\n\nAssistant:"
+    assert visible_messages(messages, whole) == messages
+    left = [{"role": "user", "content": "Why\n\nnot?"}]
+    for start in ("Assistant: Yes?", "Yes?", "Human: Why"):
+        assert visible_messages(messages, whole[whole.index(start) :]) == left
+    assert visible_messages(messages, whole[whole.index("you") :])[0]["content"] == "you"
+    assert visible_messages(messages, "not?\n\nAssistant:") == [{"role": "user", "content": "not?"}]
+    # Letters of the template's own words are no part of a message.
+    assert visible_messages([{"role": "user", "content": "a bit of a"}], "assistant:") == []
+
+
 def test_prompts_of_a_file_of_dialogues(tmp_path: Path) -> None:
     file = tmp_path / "dialogues.jsonl"
     file.write_text(json.dumps({"chosen": DIALOGUE, "rejected": "?"}) + "\n", encoding="utf-8")
@@ -53,3 +71,4 @@ def test_prompts_of_a_file_of_dialogues(tmp_path: Path) -> None:
     assert plain.text.endswith("Why\n\nnot?\n\nAssistant:")
     assert rendered.text.endswith("<user>Why\n\nnot?</><assistant>")
     assert plain.references == rendered.references == ("Because.",)
+    assert list(plain.messages) == list(rendered.messages) == dialogue_messages(DIALOGUE)[:3]

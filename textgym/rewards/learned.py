@@ -10,6 +10,7 @@ import numpy as np
 from textgym.models.length_groups import TOKENS_PER_GROUP
 from textgym.models.loading import check_vocabulary
 from textgym.models.reward_model import SequenceScorer
+from textgym.rewards.foreign_prompts import ForeignPrompts
 from textgym.tokenizer import Tokenizer, end_token, load_tokenizer
 from textgym.types import Episode
 
@@ -19,7 +20,8 @@ class RewardModel:
 
     With the environment's own tokenizer it scores the very ids that were sampled, which need not
     be the ids that their text would be encoded to. With another tokenizer it encodes prompt and
-    response anew, each by itself, and puts its own end token behind a response that ended itself.
+    response anew, each by itself, conversations in its own chat template (see `ForeignPrompts`),
+    and puts its own end token behind a response that ended itself.
 
     An episode that the length ended has no end token and is scored as it is.
     """
@@ -56,7 +58,7 @@ class RewardModel:
         self.tokenizer = reward_tokenizer or load_tokenizer(path)
         check_vocabulary(self.scorer.model, self.tokenizer)
         self.shares_tokenizer = self.tokenizer.fingerprint == tokenizer.fingerprint
-        self._decode = tokenizer.decode
+        self._foreign = ForeignPrompts(tokenizer, self.tokenizer)
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32."""
@@ -67,7 +69,6 @@ class RewardModel:
         """Return the token ids that are scored for an episode."""
         if self.shares_tokenizer:
             return [*episode.prompt_ids, *episode.response_ids]
-        # The prompt as the environment showed it, which may have been cut from the left.
-        prompt = self._decode(episode.prompt_ids)
-        ids = self.tokenizer.encode(prompt) + self.tokenizer.encode(episode.response)
+        prompt, response = self._foreign.texts(episode)
+        ids = self.tokenizer.encode(prompt) + self.tokenizer.encode(response)
         return [*ids, *end_token(self.tokenizer)] if episode.finish_reason == "eos" else ids

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from textgym.agents.intervals import Estimate, wilson_interval
+from textgym.agents.intervals import Estimate, mean_interval, wilson_interval
 from textgym.agents.supervised.preference_data import PreferencePair
 
 _BINS = 10
@@ -48,8 +48,8 @@ class RewardMeasures:
     label_accuracy: Estimate | None
     n_gold_ties: int
     by_margin: tuple[MarginBin, ...]
-    log_loss: float
-    brier: float
+    log_loss: Estimate
+    brier: Estimate
     calibration_error: float
 
     def as_dict(self) -> dict[str, object]:
@@ -85,8 +85,8 @@ def reward_measures(pairs: Sequence[PreferencePair], differences: np.ndarray) ->
         label_accuracy=_accuracy(gold[known]) if known.any() else None,
         n_gold_ties=int((gold == 0).sum()),
         by_margin=_by_margin(pairs, raw, gold, known),
-        log_loss=float(np.logaddexp(0, -raw).mean()),
-        brier=float(((1 - probability) ** 2).mean()),
+        log_loss=mean_interval(np.logaddexp(0, -raw)),
+        brier=mean_interval((1 - probability) ** 2),
         calibration_error=expected_calibration_error(probability),
     )
 

@@ -222,4 +222,4 @@ def _writer(
 
 
 def _brief(measures: RewardMeasures) -> dict[str, float]:
-    return {"held_out_accuracy": measures.accuracy.mean, "held_out_loss": measures.log_loss}
+    return {"held_out_accuracy": measures.accuracy.mean, "held_out_loss": measures.log_loss.mean}

@@ -68,8 +68,8 @@ def measures_table(measures: RewardMeasures) -> str:
     rows = [
         ("held-out accuracy", str(measures.accuracy)),
         ('"pick the longer"', str(measures.longer_accuracy)),
-        ("log loss", f"{measures.log_loss:.3f} (0.693 knows nothing)"),
-        ("Brier score", f"{measures.brier:.3f}"),
+        ("log loss", f"{measures.log_loss} (0.693 knows nothing)"),
+        ("Brier score", str(measures.brier)),
         ("calibration error", f"{measures.calibration_error:.3f}"),
     ]
     rows += [

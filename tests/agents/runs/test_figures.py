@@ -13,6 +13,7 @@ PROGRESS = """time/total_timesteps,rollout/score,rollout/kl,rollout/response_tok
 6000,0.4,,21.0
 9000,0.9,3.1,22.0
 """
+WITH_GOLD = "time/total_timesteps,rollout/gold_score\n3000,0.5\n6000,0.6\n"
 
 
 def test_draws_what_was_logged(tmp_path):
@@ -24,6 +25,12 @@ def test_draws_what_was_logged(tmp_path):
         pixels = imread(file)
         assert min(pixels.shape[:2]) > 200
         assert np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0).shape[0] > 10
+
+
+def test_gold_has_a_figure_where_the_task_has_gold(tmp_path):
+    (tmp_path / "progress.csv").write_text(WITH_GOLD)
+    files = draw_figures([tmp_path / "progress.csv"], tmp_path / "figures")
+    assert [file.name for file in files] == ["overview.png", "gold.png"]
 
 
 def test_reads_the_table_with_its_gaps(tmp_path):

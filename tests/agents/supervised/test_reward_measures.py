@@ -25,8 +25,12 @@ def test_numbers_by_hand():
     assert found.longer_gold_accuracy.mean == 1.0
     assert found.label_accuracy.mean == 0.5
     assert found.n_gold_ties == 1
-    assert found.log_loss == pytest.approx((0.126928 + 1.313262 + 0.693147) / 3, abs=1e-5)
-    assert found.brier == pytest.approx((0.119203**2 + 0.731059**2 + 0.25) / 3, abs=1e-5)
+    losses = [0.126928, 1.313262, 0.693147]
+    assert found.log_loss.mean == pytest.approx(np.mean(losses), abs=1e-5)
+    half = 1.959964 * np.std(losses, ddof=1) / np.sqrt(3)
+    assert found.log_loss.half_width == pytest.approx(half, abs=1e-5)
+    assert found.brier.mean == pytest.approx((0.119203**2 + 0.731059**2 + 0.25) / 3, abs=1e-5)
+    assert found.brier.low < found.brier.mean < found.brier.high
 
 
 def test_calibration_error_by_hand():

@@ -4,6 +4,9 @@ The regularised objective of a policy is J(pi) = E_pi[score] - kl_coef * KL(pi |
 episode. With V of a state the best that can still be reached, V(s) = kl_coef * log sum_a
 pi_ref(a|s) exp(Q(s, a) / kl_coef) and pi*(a|s) = pi_ref(a|s) exp((Q(s, a) - V(s)) / kl_coef),
 where Q is the score of the finished response, or V of the next state.
+
+What the environment pays, without the agent's half, has another optimum: E_pi[score + kl_coef *
+log pi_ref], which a single response attains (`environments_optimum`).
 """
 
 from __future__ import annotations
@@ -72,8 +75,14 @@ def exact_solution(env: Any) -> ExactSolution:
     )
 
 
-def objective(env: Any, policy: Policy) -> float:
-    """Return J of any policy, exactly: mean score minus `kl_coef` times its KL to the reference."""
+def objective(env: Any, policy: Policy, *, with_agents_half: bool = True) -> float:
+    """Return J of any policy, exactly: mean score minus `kl_coef` times its KL to the reference.
+
+    Args:
+        env: As in `exact_solution`.
+        policy: Response so far to (6,) probabilities.
+        with_agents_half: False leaves -kl_coef * log pi out: the mean of what the environment pays.
+    """
     core = env.unwrapped
     tables = ExactKLTables(core.config.table_seed, core.max_new_tokens)
     values: dict[TokenIds, float] = dict(tables.scores)
@@ -82,10 +91,37 @@ def objective(env: Any, policy: Policy) -> float:
         reference = _softmax(tables.logits[state] / core.temperature)
         q = np.array([values[(*state, token)] for token in range(VOCAB_SIZE)])
         is_possible = probabilities > 0
-        log_ratio = np.log(probabilities[is_possible] / reference[is_possible])
-        paid = q[is_possible] - core.kl_coef * log_ratio
+        penalty = -np.log(reference[is_possible])
+        if with_agents_half:
+            penalty += np.log(probabilities[is_possible])
+        paid = q[is_possible] - core.kl_coef * penalty
         values[state] = float(probabilities[is_possible] @ paid)
     return values[()]
+
+
+def environments_optimum(env: Any) -> Policy:
+    """Return the policy that is best for what the environment pays by itself: one response.
+
+    An algorithm that takes the rewards as they are, without the agent's half of the KL penalty,
+    looks for this one, whatever its KL to the reference.
+    """
+    core = env.unwrapped
+    tables = ExactKLTables(core.config.table_seed, core.max_new_tokens)
+    values: dict[TokenIds, float] = dict(tables.scores)
+    policy: dict[TokenIds, np.ndarray] = {}
+    for state in reversed(tables.states):
+        reference = _softmax(tables.logits[state] / core.temperature)
+        q = np.array([values[(*state, token)] for token in range(VOCAB_SIZE)])
+        paid = q + core.kl_coef * np.log(reference)
+        values[state] = float(paid.max())
+        policy[state] = np.eye(VOCAB_SIZE)[paid.argmax()]
+    return policy
+
+
+def regret(env: Any, policy: Policy) -> float:
+    """Return (J* - J) / (J* - J_ref): 0 at the optimum, 1 for the reference itself."""
+    solution = exact_solution(env)
+    return (solution.best - objective(env, policy)) / (solution.best - solution.reference)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

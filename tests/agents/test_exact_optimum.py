@@ -12,7 +12,13 @@ import torch as th
 from textgym.agents import PPO, LearningRate
 from textgym.agents.rollouts import sequence_rollouts
 from textgym.envs_registry.exact_kl import VOCAB_SIZE
-from textgym.envs_registry.exact_kl_solution import exact_solution, objective
+from textgym.envs_registry.exact_kl_solution import (
+    Policy,
+    environments_optimum,
+    exact_solution,
+    objective,
+    regret,
+)
 
 N_ENVS = 256
 SETTINGS: dict[str, Any] = {
@@ -20,35 +26,48 @@ SETTINGS: dict[str, Any] = {
     "batch_size": 512,
     "n_epochs": 8,
     "learning_rate": LearningRate(peak=4e-3, final_fraction=0.02),
-    "policy_kwargs": {"model": "scratch:layers=1,width=64,heads=2"},
+    "policy_kwargs": {"model": "scratch:layers=1,width=64,heads=2", "value": "shared"},
 }
+# Here the optimum of the environment's half alone is nearly as bad as not learning at all: a
+# regret of .88 by enumeration. At the default weight of .1 it is .0003, so nothing could be seen.
+PLAIN_KL_COEF = 0.5
 
 
-def regret(agent: PPO, env: Any) -> float:
-    """(J* - J) / (J* - J_ref) of the agent's exact action probabilities in every state."""
-    solution = exact_solution(env)
-    states = list(solution.policy)
+def policy_table(agent: PPO, env: Any) -> Policy:
+    """Return the agent's exact action probabilities in every state."""
+    states = list(exact_solution(env).policy)
     obs = np.full((len(states), agent.policy.width), VOCAB_SIZE)
     for row, state in zip(obs, states, strict=True):
         row[: len(state) + 1] = (0, *state)
     with th.no_grad():
         probabilities = agent.policy.get_distribution(th.as_tensor(obs)).distribution.probs
-    table = dict(zip(states, probabilities.double().numpy(), strict=True))
-    return (solution.best - objective(env, table)) / (solution.best - solution.reference)
+    return dict(zip(states, probabilities.double().numpy(), strict=True))
 
 
-def trained_regret(n_rollouts: int) -> float:
-    env = gym.make_vec("Probe-ExactKL-v0", num_envs=N_ENVS)
+def trained(**env_kwargs: Any) -> tuple[Any, Policy]:
+    """Train for 32,768 tokens; return the environment and the policy."""
+    env = gym.make_vec("Probe-ExactKL-v0", num_envs=N_ENVS, **env_kwargs)
     agent = PPO("TransformerPolicy", env, seed=0, device="cpu", **SETTINGS)
-    agent.learn(n_rollouts * N_ENVS * 8)
-    return regret(agent, env)
+    agent.learn(16 * N_ENVS * 8)
+    return env, policy_table(agent, env)
 
 
 def test_within_one_per_cent_of_the_exact_optimum() -> None:
-    assert 0 <= trained_regret(16) < 0.01
+    assert 0 <= regret(*trained()) < 0.01
 
 
-def test_without_the_agents_half_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_halves_seek_one_optimum_and_one_half_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env, policy = trained(kl_coef=PLAIN_KL_COEF)
+    # That optimum is spread over many responses, and these few samples do not yet reach it.
+    assert regret(env, policy) < 0.4
     monkeypatch.setattr(sequence_rollouts, "kl_shaped", lambda rewards, *_: rewards)
-    # Measured: .042, against below .01 with it.
-    assert trained_regret(16) > 0.03
+    env, other = trained(kl_coef=PLAIN_KL_COEF)
+    assert regret(env, other) > 0.8
+    # What it did is what it was paid for: nearly all that the environment can pay.
+    best = objective(env, environments_optimum(env), with_agents_half=False)
+    start = objective(env, exact_solution(env).reference_policy, with_agents_half=False)
+    gained = objective(env, other, with_agents_half=False) - start
+    assert gained > 0.9 * (best - start)
+    assert gained > objective(env, policy, with_agents_half=False) - start + 0.1

@@ -8,7 +8,12 @@ import pytest
 
 import textgym  # noqa: F401
 from textgym.envs_registry.exact_kl import EOS, ExactKLTables
-from textgym.envs_registry.exact_kl_solution import exact_solution, objective
+from textgym.envs_registry.exact_kl_solution import (
+    environments_optimum,
+    exact_solution,
+    objective,
+    regret,
+)
 
 ID = "Probe-ExactKL-v0"
 
@@ -52,6 +57,38 @@ def test_no_other_policy_is_better() -> None:
         assert objective(env, other) < solution.best
     with pytest.raises(ValueError, match="kl_coef above 0"):
         exact_solution(gym.make(ID, kl_coef=0.0))
+
+
+def test_the_environments_half_alone_has_its_optimum_in_one_response() -> None:
+    """The best of score + kl_coef * log pi_ref over all responses, found by listing them."""
+    for kl_coef in (0.1, 0.5, 1.0):
+        env = gym.make(ID, kl_coef=kl_coef)
+        tables, reference = ExactKLTables(0), exact_solution(env).reference_policy
+        paid = {
+            response: score
+            + kl_coef * sum(np.log(reference[response[:i]][a]) for i, a in enumerate(response))
+            for response, score in tables.scores.items()
+        }
+        policy, response = environments_optimum(env), ()
+        while response not in tables.scores:
+            response = (*response, int(policy[response].argmax()))
+        assert response == max(paid, key=lambda r: paid[r])
+        best = objective(env, policy, with_agents_half=False)
+        assert best == pytest.approx(paid[response])
+        assert objective(env, policy) == pytest.approx(best)  # log pi of what is certain is 0
+
+
+def test_how_far_that_optimum_is_from_the_regularised_one() -> None:
+    """Hardly where the score rules, as at the default; beyond the reference where the KL does."""
+    found = {}
+    for kl_coef in (0.1, 0.3, 0.5, 1.0):
+        env = gym.make(ID, kl_coef=kl_coef)
+        found[kl_coef] = regret(env, environments_optimum(env))
+        assert regret(env, exact_solution(env).policy) == pytest.approx(0.0)
+        assert regret(env, exact_solution(env).reference_policy) == pytest.approx(1.0)
+    assert found == pytest.approx({0.1: 0.0003, 0.3: 0.109, 0.5: 0.881, 1.0: 4.445}, abs=1e-3)
+    # With a large weight the likeliest good response is silence.
+    assert environments_optimum(gym.make(ID, kl_coef=1.0))[()].argmax() == EOS
 
 
 def test_the_environment_pays_what_the_tables_say() -> None:

@@ -53,7 +53,7 @@ BUNDLES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `textgym build`."""
-    parser.add_argument("env", help=f"environment: {', '.join(BUNDLES)}")
+    parser.add_argument("env", help=f"environment that ships models: {', '.join(BUNDLES)}")
     parser.add_argument("--output", type=Path, help="folder of the bundle [default: runs/ENV]")
     parser.add_argument(
         "--work", type=Path, help="folder of the stages [default: the output with .work added]"

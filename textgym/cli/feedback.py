@@ -109,7 +109,10 @@ def _add_import(commands: Any) -> None:
     )
     parser.add_argument("--annotator", metavar="ID", help="pseudonym of who judged TRL's rows")
     parser.add_argument(
-        "--annotator-kind", choices=ANNOTATOR_KINDS, default="human", help="[human]"
+        "--annotator-kind",
+        choices=ANNOTATOR_KINDS,
+        default="human",
+        help="what sort of annotator that is [human]",
     )
 
 

@@ -32,7 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--columns", help='for example "prompt=question,chosen=good,rejected=bad"')
     parser.add_argument("--template", help=r'text around the prompt: "{prompt}\n\nTL;DR:"')
     parser.add_argument("--keep-ties", action="store_true", help="train on ties as half a win")
-    parser.add_argument("--output", type=Path, default=Path("runs/reward"), help="[runs/reward]")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("runs/reward"),
+        help="folder of the run; one that was interrupted goes on [default: runs/reward]",
+    )
     add_config_flags(parser, RewardTrainingConfig)
 
 

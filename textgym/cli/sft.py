@@ -39,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", help=HELD_OUT_HELP)
     parser.add_argument("--columns", help='for example "prompt=source,response=target"')
     parser.add_argument("--template", help=r'text around the prompt: "{prompt}\n\nTL;DR:"')
-    parser.add_argument("--output", type=Path, default=Path("runs/sft"), help="[runs/sft]")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("runs/sft"),
+        help="folder of the run; one that was interrupted goes on [default: runs/sft]",
+    )
     add_config_flags(parser, SFTConfig)
 
 

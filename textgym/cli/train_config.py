@@ -90,7 +90,9 @@ class TrainConfig:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `textgym train`."""
     add_env_arguments(parser, positional=True, required=False)
-    parser.add_argument("--algo", choices=sorted(ALGORITHMS), help="algorithm [default: ppo]")
+    parser.add_argument(
+        "--algo", choices=sorted(ALGORITHMS), help="which algorithm trains [default: ppo]"
+    )
     parser.add_argument(
         "--preset",
         help=f"table of defaults for the flags below: {', '.join(PPO_PRESETS)} "

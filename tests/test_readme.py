@@ -149,6 +149,21 @@ def test_linked_and_named_files_exist() -> None:
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 
+def test_an_environment_of_ones_own_takes_twelve_lines() -> None:
+    (block,) = (b.text for b in PYTHON if "register_text_env" in b.text)
+    call = block[block.index("textgym.register_text_env(") :].split("\n)\n")[0]
+    assert len(call.splitlines()) + 1 <= 12
+    assert "gym.make_vec(" in block
+
+
+@pytest.mark.parametrize("recipe", ["Add an environment", "Add an algorithm"])
+def test_recipes_take_ten_steps_at_most(recipe: str) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split(f"\n## {recipe}\n")[1].split("\n## ")[0]
+    steps = [int(number) for number in re.findall(r"^(\d+)\. ", section, re.MULTILINE)]
+    assert steps == list(range(1, len(steps) + 1)) and 3 <= len(steps) <= 10
+
+
 # The checks themselves, on text that is wrong.
 
 SAMPLE = """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,41 @@ def test_make_vec_in_sync_mode(row: EnvRow, models: dict[str, Any]) -> None:
     obs, _ = envs.reset(seed=0)
     assert obs in envs.observation_space
     assert envs.step(envs.action_space.sample())[0] in envs.observation_space
+
+
+ASYNC = """
+import json, sys
+import gymnasium as gym, numpy as np, textgym
+if __name__ == "__main__":
+    env_id, kwargs = json.loads(sys.argv[1])
+    native = gym.make_vec(env_id, num_envs=2, **kwargs)
+    workers = gym.make_vec(
+        env_id, num_envs=2, vectorization_mode="async",
+        vector_kwargs={"context": "forkserver", "autoreset_mode": native.autoreset_mode}, **kwargs,
+    )
+    same = [np.array_equal(native.reset(seed=3)[0], workers.reset(seed=3)[0])]
+    for action in (40, 41, 42) if native.single_action_space.n > 40 else (1, 5, 2):
+        one, other = native.step([action] * 2), workers.step([action] * 2)
+        same.append(np.array_equal(one[0], other[0]) and np.array_equal(one[2], other[2]))
+        same.append(np.allclose(one[1], other[1], atol=1e-4))
+    workers.close()
+    print("same", same)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no forkserver")
+def test_make_vec_in_async_mode_equals_the_native_one(
+    row: EnvRow, models: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text(ASYNC, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), json.dumps([row.id, models])],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "same" in done.stdout, done.stderr[-2000:]
+    assert "False" not in done.stdout and done.stdout.count("True") == 7
 
 
 def test_unknown_id_is_answered_by_gymnasium() -> None:

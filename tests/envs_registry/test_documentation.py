@@ -72,6 +72,24 @@ def test_optional_keys() -> None:
     assert {row[0].strip("`") for row in table("Infos")} >= OPTIONAL
 
 
+def test_documented_keys_where_there_are_models_and_gold(
+    tiny_model_folder: Path, tiny_reward_folder: Path
+) -> None:
+    env = gym.make(
+        "RLHF-Summarize-v0",
+        reference_model=str(tiny_model_folder),
+        reward_model=str(tiny_reward_folder),
+        max_new_tokens=2,
+        info_action_mask=True,
+        device="cpu",
+    )
+    masks = {"action_mask"}
+    assert set(env.reset(seed=0)[1]) == documented("reset", "step") | masks
+    assert set(env.step(40)[4]) == documented("step", "step") | masks
+    expected = documented("step", "step") | documented("end", "step") | masks | {"gold_score"}
+    assert set(env.step(40)[4]) == expected
+
+
 def keys(info: dict[str, Any]) -> set[str]:
     return {key for key in info if not key.startswith("_") and np.any(info[f"_{key}"])}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from types import SimpleNamespace
@@ -35,6 +36,7 @@ def test_the_bar_shows_progress_and_the_latest_numbers(capsys):
     assert "score=0.50, KL=1.25" in shown
     assert "gold" not in shown
     assert "100%" in shown
+    assert re.search(r"\d\d:\d\d<\d\d:\d\d", shown)  # the time gone and the time left
 
 
 def test_a_run_bounded_by_time_shows_seconds(capsys):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 import torch as th
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
@@ -54,6 +56,30 @@ def test_round_trip(make_text_env: MakeEnv, tmp_path: Path) -> None:
     assert all(th.equal(ours[i]["exp_avg_sq"], theirs[i]["exp_avg_sq"]) for i in ours)
     files = [file.suffix for file in (tmp_path / "agent").rglob("*") if file.is_file()]
     assert not {".pkl", ".pth", ".pt", ".bin", ".zip"} & set(files)
+
+
+def test_nothing_is_unpickled(
+    make_text_env: MakeEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = PPO("TransformerPolicy", make_text_env(), n_steps=6, seed=0)
+    agent.learn(1)
+    agent.save(tmp_path / "agent")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("something was unpickled")
+
+    class Refusing:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            """Refuse."""
+            refuse()
+
+    for module in (pickle, cloudpickle):
+        monkeypatch.setattr(module, "load", refuse)
+        monkeypatch.setattr(module, "loads", refuse)
+    monkeypatch.setattr(pickle, "Unpickler", Refusing)
+    monkeypatch.setattr(th, "load", refuse)
+    loaded = PPO.load(tmp_path / "agent", env=make_text_env(), device="cpu")
+    assert th.equal(vector(loaded), vector(agent))
 
 
 def test_language_model_loads_with_transformers(make_text_env: MakeEnv, tmp_path: Path) -> None:

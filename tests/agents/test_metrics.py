@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import pytest
-from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.logger import KVWriter, Logger, configure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import textgym  # noqa: F401  (registers the environments)
 from textgym.agents import A2C, PPO, SampleCallback
@@ -72,6 +74,18 @@ def test_what_is_logged_is_documented(logged: dict[str, set[str]]) -> None:
 
 def test_what_is_documented_is_logged(logged: dict[str, set[str]]) -> None:
     assert documented() <= logged["PPO"]
+
+
+def test_csv_and_tensorboard_get_the_same_numbers(tmp_path: Path) -> None:
+    agent = PPO("TransformerPolicy", "Probe-ExactKL-v0", n_envs=4, n_steps=8, seed=0, device="cpu")
+    agent.set_logger(configure(str(tmp_path), ["csv", "tensorboard"]))
+    agent.learn(4 * 8 * 2)
+    with (tmp_path / "progress.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    for name in ("rollout/score", "rollout/kl", "time/rollout_tokens_per_second"):
+        written = [event.value for event in events.Scalars(name)]
+        assert written == pytest.approx([float(row[name]) for row in rows], rel=1e-5)
 
 
 def test_what_one_watches_in_rlhf_is_covered() -> None:

@@ -110,6 +110,12 @@ def test_more_than_a_million_posts():
     assert len(texts) >= 19_990
 
 
+@pytest.mark.slow
+def test_a_million_posts_are_a_million_texts():
+    source = SummarizePosts(0, "train")
+    assert len({hash(source[i].text) for i in range(1_000_000)}) == 1_000_000
+
+
 def test_no_sentence_is_in_more_than_two_percent_of_posts(posts):
     seen = Counter(s for prompt in posts for s in set(re.split(r"(?<=[.!?]) ", body(prompt))))
     assert seen.most_common(1)[0][1] <= 20

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 FROM_PRESET: Any = "preset"
 """Default of every hyper-parameter: take the preset's value."""
+AUTO_VALUE = "auto"
+"""A preset's value mode: by what the environment's score comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,8 @@ class SharedPreset:
         learning_rate: A rate or schedule; None for the default of the model's kind.
         n_steps: Steps per environment and rollout; None for twice `max_new_tokens`.
         gamma: Discount.
-        gae_lambda: See `generalized_advantages`.
+        gae_lambda: See `generalized_advantages`. None for 0.95 with the shared value head and 0.9
+            with a separate value model, which is worth trusting over more tokens.
         normalize_advantage: Whether to normalise advantages at all.
         advantage_norm: "batch" (each minibatch) or "rollout" (once).
         ent_coef: Weight of the entropy bonus.
@@ -29,14 +32,16 @@ class SharedPreset:
         kl_horizon: See `AdaptiveKLController`.
         temperature: Set in the environment and the policy; None keeps the environment's.
         whiten_rewards: Scale KL-shaped rewards to variance 1, keeping their mean.
-        policy_kwargs: Defaults of `TransformerPolicy`'s arguments.
+        policy_kwargs: Defaults of `TransformerPolicy`'s arguments. The value "auto" is "separate",
+            begun as the reward model, where a learned reward model that reads the policy's tokens
+            gives the score; else it is "shared".
         env_kwargs: Arguments with which an environment given by id is made.
     """
 
     learning_rate: Any = None
     n_steps: int | None = None
     gamma: float = 1.0
-    gae_lambda: float = 0.95
+    gae_lambda: float | None = None
     normalize_advantage: bool = True
     advantage_norm: str = "batch"
     ent_coef: float = 0.0
@@ -47,7 +52,7 @@ class SharedPreset:
     kl_horizon: float = 10_000.0
     temperature: float | None = None
     whiten_rewards: bool = False
-    policy_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    policy_kwargs: Mapping[str, Any] = field(default_factory=lambda: {"value": AUTO_VALUE})
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -82,6 +87,7 @@ PPO_PRESETS: dict[str, PPOPreset] = {
         batch_size=None,
         n_epochs=4,
         clip_range_vf=0.2,
+        gae_lambda=0.95,
         vf_coef=0.05,
         max_grad_norm=1e9,
         advantage_norm="rollout",

@@ -19,7 +19,8 @@ import textgym
 from textgym.agents import PPO
 from textgym.agents.advantages import generalized_advantages
 from textgym.agents.learning_rate import DEFAULT_FINAL_FRACTIONS, DEFAULT_LEARNING_RATES
-from textgym.agents.presets import PPO_PRESETS
+from textgym.agents.presets import AUTO_VALUE, PPO_PRESETS
+from textgym.agents.rollouts.preparation import DEFAULT_GAE_LAMBDAS
 from textgym.agents.rollouts.vec_env_adapter import DEFAULT_NUM_ENVS
 from textgym.dataset_files import read_rows
 from textgym.envs_registry.summarize import BUNDLE
@@ -181,9 +182,10 @@ class TestSingleFilePPO:
     def test_defaults_are_the_preset(self, load_example: LoadExample) -> None:
         config = load_example(SINGLE_FILE).Config()
         preset = PPO_PRESETS["textgym"]
-        names = ("n_epochs", "batch_size", "gamma", "gae_lambda", "clip_range", "vf_coef")
-        names += ("max_grad_norm",)
+        names = ("n_epochs", "batch_size", "gamma", "clip_range", "vf_coef", "max_grad_norm")
         assert {n: getattr(config, n) for n in names} == {n: getattr(preset, n) for n in names}
+        # One trunk carries both heads, which keeps the file short.
+        assert config.gae_lambda == DEFAULT_GAE_LAMBDAS["shared"]
         assert config.learning_rate == DEFAULT_LEARNING_RATES["bundled"]
         assert DEFAULT_FINAL_FRACTIONS["bundled"] == 0.1
         assert config.num_envs == DEFAULT_NUM_ENVS
@@ -192,7 +194,8 @@ class TestSingleFilePPO:
         assert preset.ent_coef == 0 and not preset.whiten_rewards
         assert preset.advantage_norm == "batch" and preset.normalize_advantage
         assert preset.clip_range_vf is None and preset.target_kl is None
-        assert preset.kl_target is None and not preset.policy_kwargs and not preset.env_kwargs
+        assert preset.kl_target is None and not preset.env_kwargs
+        assert preset.policy_kwargs == {"value": AUTO_VALUE}
 
     def test_learns(self, load_example: LoadExample, tmp_path: Path) -> None:
         steps = ["--steps", "5120", "--batch-size", "64", "--learning-rate", "2e-3"]

@@ -43,7 +43,8 @@ class TransformerPolicy(LanguageModelPolicy):
         lr_schedule: Progress remaining (1 to 0) to learning rate.
         model: Folder or hub name of a causal LM, or `scratch:layers=2,width=64,heads=2`.
         value: "shared" (a linear head on the policy's last hidden state) or "separate" (a model of
-            its own).
+            its own). PPO and A2C also take "auto": separate, begun as the reward model, where a
+            reward model that reads the policy's tokens gives the score; else shared.
         value_init: Of a separate value model: folder of a one-label classifier, its head included;
             None starts from the policy's weights and a zero head.
         dtype: "float32"; "bfloat16" for bfloat16 arithmetic on float32 weights; "bfloat16-weights"

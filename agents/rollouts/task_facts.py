@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import (
 
 from textgym.agents.rollouts.vec_env_adapter import SettlesRewards, TextVecEnv
 from textgym.masks import MaskFn
+from textgym.rewards.learned import RewardModel
 from textgym.task import TextTask
 from textgym.tokenizer import Tokenizer
 
@@ -39,6 +40,8 @@ class TaskFacts:
         max_new_tokens: Longest response.
         reference_model: Folder or hub name of the reference, None where it is no language model.
         reward_model: Folder or hub name of the reward model, None where there is none.
+        scored_by_model: Whether a learned reward model alone gives the score, and reads the very
+            tokens of prompt and response.
     """
 
     action_tokens: np.ndarray
@@ -48,6 +51,7 @@ class TaskFacts:
     max_new_tokens: int
     reference_model: str | None
     reward_model: str | None
+    scored_by_model: bool
 
     @classmethod
     def of(cls, env: VecEnv) -> TaskFacts:
@@ -71,6 +75,7 @@ class TaskFacts:
             max_new_tokens=task.config.max_new_tokens,
             reference_model=task.config.reference_model,
             reward_model=task.config.reward_model,
+            scored_by_model=isinstance(task.reward, RewardModel) and task.reward.shares_tokenizer,
         )
 
 

@@ -16,7 +16,7 @@ from textgym.cli.flags import add_config_flags, add_parameter_flags, config_from
 
 # Transitions (tokens) that a training run takes where neither --steps nor --minutes says so.
 # RLHF-Summarize-v0 must stay within 8 minutes on two CPU cores.
-DEFAULT_STEPS = {"RLHF-Summarize-v0": 180_000, "Probe-ExactKL-v0": 60_000}
+DEFAULT_STEPS = {"RLHF-Summarize-v0": 160_000, "Probe-ExactKL-v0": 60_000}
 FALLBACK_STEPS = 300_000
 
 PRESETS: dict[str, Any] = {"ppo": PPO_PRESETS, "a2c": A2C_PRESETS}
@@ -112,7 +112,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         skip=("policy_kwargs", "env_kwargs"),
     )
     add_config_flags(parser, PPOPreset, title="PPO only", types=NUMBERS, skip=_SHARED)
-    add_parameter_flags(parser, TransformerPolicy, POLICY_FLAGS, title="Policy")
+    shown = PPO_PRESETS["textgym"].policy_kwargs
+    add_parameter_flags(parser, TransformerPolicy, POLICY_FLAGS, title="Policy", defaults=shown)
 
 
 def new_config(args: argparse.Namespace) -> dict[str, Any]:

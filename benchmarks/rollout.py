@@ -66,6 +66,12 @@ def ratios_of(rates: dict[str, list[float]], suffix: str) -> dict[str, float]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own flags."""
     parser.add_argument("--model", choices=SUBJECTS, default="bundled", help="what is measured")
+    parser.add_argument(
+        "--value",
+        choices=("shared", "separate"),
+        default="shared",
+        help="a value head on the policy, or a value model with a cache of its own",
+    )
     parser.add_argument("--rows", type=int, help="rows, and prompts of one generate()")
 
 
@@ -78,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         env_kwargs = model_arguments(subject, Path(folder))
-        loop = LiteralLoop(num_rows, args.device, env_kwargs)
+        loop = LiteralLoop(num_rows, args.device, env_kwargs, args.value)
         uncached = UncachedLoop(num_rows, args.device, env_kwargs)
         num_batches = 1 if args.quick else subject.num_batches
         conventional = Conventional(loop, args.device, num_batches)
@@ -89,13 +95,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             loop.rollout(num_batches * loop.env.max_new_tokens)
     ratios, shares = ratios_of(rates, subject.suffix), breakdown.shares()
     print_table(
-        f"{ENV_ID}, model {subject.name}, {num_rows} rows, tokens per second",
+        f"{ENV_ID}, model {subject.name}, {args.value} value, {num_rows} rows, tokens per second",
         ("contender", "median", "slowest", "fastest"),
         [(name, median(found), min(found), max(found)) for name, found in rates.items()],
     )
     print_table("ratios, median over rounds", ("ratio", "value"), list(ratios.items()))
     print_table("settled loop, share of time", ("phase", "share"), list(shares.items()))
-    details = {"clock": args.clock, "rows": num_rows, "tokens_per_second": rates, "shares": shares}
+    details = {
+        "clock": args.clock,
+        "value": args.value,
+        "rows": num_rows,
+        "tokens_per_second": rates,
+        "shares": shares,
+    }
     write_json(args.json, "rollout", ratios, details)
     return 0
 

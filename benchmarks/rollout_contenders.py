@@ -27,13 +27,19 @@ from textgym.models.trunk import hidden_states, trunk_and_head
 class LiteralLoop:
     """`reset`, then `policy` and `step` for ever; one policy, one vector environment."""
 
-    def __init__(self, num_rows: int, device: str, env_kwargs: dict[str, Any]) -> None:
-        """Make the environment and an agent of it."""
+    def __init__(
+        self, num_rows: int, device: str, env_kwargs: dict[str, Any], value: str = "shared"
+    ) -> None:
+        """Make the environment and an agent of it; `value` is "shared" or "separate"."""
         self.num_rows = num_rows
         self.envs: Any = gym.make_vec(ENV_ID, num_envs=num_rows, device=device, **env_kwargs)
         self.env: Any = self.envs.unwrapped
         self.policy: Any = textgym.agents.PPO(
-            "TransformerPolicy", self.envs, device=device, seed=0
+            "TransformerPolicy",
+            self.envs,
+            device=device,
+            seed=0,
+            policy_kwargs={"value": value},
         ).policy
         self.policy.set_training_mode(False)
         self.env.set_reward_timing("deferred")

@@ -54,7 +54,8 @@ class TextEnvConfig:
         reward_model_dtype: Of the reward model's weights alone, None for `dtype`.
         reward_model_offload: Whether the reward model leaves the accelerator between uses.
         scoring_batch_tokens: Most padded tokens that the reward model or the reference reads in
-            one forward over whole sequences, at least 1; None for 8,192.
+            one forward over whole sequences, at least 1; None for 1,024 on a
+            CPU and 8,192 elsewhere.
         render_mode: "ansi", "human"; any other string is accepted and cannot be rendered.
     """
 

@@ -10,7 +10,6 @@ import torch
 
 from textgym.models.decoding import open_decoder
 from textgym.models.float32_head import float32_head
-from textgym.models.length_groups import TOKENS_PER_GROUP
 from textgym.models.loading import check_vocabulary_size, load_causal_lm
 from textgym.models.sampling import action_logits, check_allowed, log_probs_of
 from textgym.models.slot_decoder import SlotDecoder
@@ -49,8 +48,8 @@ class CausalLMReference:
             device: As `resolve_device`.
             dtype: As `resolve_dtype`; log-probabilities are float32 arithmetic in any case.
             num_actions: A where `action_tokens` is None: cuts the padding of the vocabulary off.
-            token_budget: Most padded tokens in one forward over whole sequences; None:
-                `TOKENS_PER_GROUP`.
+            token_budget: Most padded tokens in one forward over whole sequences; None: by
+                the kind of device.
 
         Raises:
             ValueError: A model that cannot be loaded, split or kept per row, or with too few rows
@@ -64,7 +63,7 @@ class CausalLMReference:
         self._num_rows, self._width = num_rows, width
         self._action_tokens = action_tokens
         self._num_actions = num_actions
-        self._token_budget = token_budget or TOKENS_PER_GROUP
+        self._token_budget = token_budget
         self._decoder: SlotDecoder | None = None
 
     @torch.inference_mode()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from textgym.models.length_groups import groups_by_length, padding_on
+from textgym.models.length_groups import groups_by_length, padding_on, tokens_on
 from textgym.models.slot_decoder import SlotDecoder
 from textgym.models.token_step import STEP_KINDS
 from textgym.models.trunk import (
@@ -80,7 +80,8 @@ class FullDecoder(SlotDecoder):
     ) -> None:
         hidden = self._hidden.clone()
         changed = np.flatnonzero(missing)
-        for group in groups_by_length(lengths[changed], padding=padding_on(self._device.type)):
+        kind = self._device.type
+        for group in groups_by_length(lengths[changed], tokens_on(kind), padding_on(kind)):
             members = changed[group]
             width = int(lengths[members].max())
             # Empty cells may hold a marker that is no token.

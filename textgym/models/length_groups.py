@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-# Bounds the activations of one forward.
-TOKENS_PER_GROUP = 8192
+# Bounds the activations of one forward. On a CPU they should stay in its caches: 1,024 took a fifth
+# less time than 8,192 with models of 1, 14 and 124 million weights.
+CPU_TOKENS = 1024
+ACCELERATOR_TOKENS = 8192
 # How many padded tokens cost about as much as one more forward: a small model on a CPU pays per
 # token, an accelerator per launch.
 CPU_PADDING = 96
@@ -35,8 +37,13 @@ def padding_on(device_type: str) -> int:
     return CPU_PADDING if device_type == "cpu" else ACCELERATOR_PADDING
 
 
+def tokens_on(device_type: str) -> int:
+    """Return the most padded tokens of one forward on a kind of device."""
+    return CPU_TOKENS if device_type == "cpu" else ACCELERATOR_TOKENS
+
+
 def groups_by_length(
-    lengths: np.ndarray, token_budget: int = TOKENS_PER_GROUP, padding: int = CPU_PADDING
+    lengths: np.ndarray, token_budget: int = CPU_TOKENS, padding: int = CPU_PADDING
 ) -> list[np.ndarray]:
     """Deal rows into groups of similar length, longest first.
 
@@ -66,7 +73,7 @@ def group_prefills(
     starts: np.ndarray,
     lengths: np.ndarray,
     wanted: np.ndarray,
-    padding: int = CPU_PADDING,
+    device_type: str = "cpu",
 ) -> list[PrefillGroup]:
     """Deal rows into groups of similar missing length, identical rows from the start only once.
 
@@ -77,13 +84,13 @@ def group_prefills(
         starts: (R,) first token that is missing.
         lengths: (R,) tokens in all.
         wanted: Indices of the rows to deal.
-        padding: Most tokens of padding in a group.
+        device_type: Where the forwards run.
     """
     groups: list[PrefillGroup] = []
     missing = lengths - starts
     fresh, twins = _without_twins(ids, lengths, wanted[starts[wanted] == 0])
     for rows in (fresh, wanted[starts[wanted] > 0]):
-        dealt = groups_by_length(missing[rows], padding=padding)
+        dealt = groups_by_length(missing[rows], tokens_on(device_type), padding_on(device_type))
         groups.extend(PrefillGroup(members=rows[group]) for group in dealt)
     for group in groups:
         members = group.members.tolist()

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from textgym.models.float32_head import float32_head
-from textgym.models.length_groups import TOKENS_PER_GROUP, groups_by_length, padding_on
+from textgym.models.length_groups import groups_by_length, padding_on, tokens_on
 from textgym.models.loading import (
     check_dtype_on,
     load_sequence_classifier,
@@ -114,7 +114,7 @@ class SequenceScorer:
 
     @torch.inference_mode()
     def score_ids(
-        self, sequences: Sequence[Sequence[int]], token_budget: int = TOKENS_PER_GROUP
+        self, sequences: Sequence[Sequence[int]], token_budget: int | None = None
     ) -> np.ndarray:
         """Return the score of each sequence, (N,) float32.
 
@@ -123,7 +123,7 @@ class SequenceScorer:
 
         Args:
             sequences: Token ids, each sequence at least one token.
-            token_budget: Most padded tokens in one forward.
+            token_budget: Most padded tokens in one forward; None: by the kind of device.
 
         Raises:
             ValueError: An empty sequence, an id without an embedding, or more tokens than the
@@ -132,7 +132,9 @@ class SequenceScorer:
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         self._check(sequences, lengths)
         logits = np.zeros(len(sequences), dtype=np.float32)
-        groups = groups_by_length(lengths, token_budget, padding_on(self._device.type))
+        device_type = self._device.type
+        budget = token_budget or tokens_on(device_type)
+        groups = groups_by_length(lengths, budget, padding_on(device_type))
         with on_device(self.model, self._device) if self._offload else contextlib.nullcontext():
             found = [
                 self._logits([sequences[i] for i in group], lengths[group]) for group in groups

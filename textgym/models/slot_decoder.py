@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from textgym.models.length_groups import PrefillGroup, group_prefills, padding_on
+from textgym.models.length_groups import PrefillGroup, group_prefills
 from textgym.models.slot_cache import SlotCache
 from textgym.models.token_step import (
     BUCKET,
@@ -183,7 +183,7 @@ class SlotDecoder:
             tokens = ids[stepping, lengths[stepping] - 1]
             self._step(hidden, where[stepping], tokens, lengths[stepping] - 1)
         several = np.flatnonzero(missing > 1)
-        for group in group_prefills(ids, starts, lengths, several, padding_on(self._device.type)):
+        for group in group_prefills(ids, starts, lengths, several, self._device.type):
             self._prefill(hidden, group, ids, starts, lengths, where)
         self._hidden = hidden
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from textgym.models.length_groups import TOKENS_PER_GROUP, groups_by_length, padding_on
+from textgym.models.length_groups import groups_by_length, padding_on, tokens_on
 from textgym.models.sampling import (
     AllowedRows,
     check_allowed,
@@ -63,7 +63,7 @@ def sequence_log_probs(
     action_tokens: np.ndarray | None = None,
     num_actions: int | None = None,
     allowed_of: AllowedOf | None = None,
-    token_budget: int = TOKENS_PER_GROUP,
+    token_budget: int | None = None,
 ) -> list[np.ndarray]:
     """Return log pi of every action of each sequence, (K,) float64 each, nats.
 
@@ -75,7 +75,7 @@ def sequence_log_probs(
         action_tokens: (A,) int64, the token of each action; None for the identity.
         num_actions: A where `action_tokens` is None; cuts the padding of the vocabulary off.
         allowed_of: Gives the masks along one sequence; None for all actions allowed.
-        token_budget: Most padded tokens in one forward.
+        token_budget: Most padded tokens in one forward; None: by the kind of device.
 
     Raises:
         ValueError: A token at an action position that is no action.
@@ -84,7 +84,9 @@ def sequence_log_probs(
     acting = [i for i, sequence in enumerate(sequences) if len(sequence.action_positions)]
     results = [np.zeros(0) for _ in sequences]
     lengths = np.array([len(sequences[i].ids) for i in acting], dtype=np.int64)
-    for group in groups_by_length(lengths, token_budget, padding_on(scorer.device.type)):
+    device_type = scorer.device.type
+    budget = token_budget or tokens_on(device_type)
+    for group in groups_by_length(lengths, budget, padding_on(device_type)):
         members = [acting[i] for i in group]
         parts = scorer.log_probs([sequences[i] for i in members])
         for i, part in zip(members, parts, strict=True):

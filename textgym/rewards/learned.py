@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from textgym.models.length_groups import TOKENS_PER_GROUP
 from textgym.models.loading import check_vocabulary
 from textgym.models.reward_model import SequenceScorer
 from textgym.rewards.foreign_prompts import ForeignPrompts
@@ -48,13 +47,13 @@ class RewardModel:
             dtype: As `resolve_dtype`.
             reward_tokenizer: The reward model's own where it does not lie beside the weights.
             offload: Keep the weights in the host's memory between calls.
-            token_budget: Most padded tokens in one forward; None: `TOKENS_PER_GROUP`.
+            token_budget: Most padded tokens in one forward; None: by the kind of device.
 
         Raises:
             ValueError: No such model, two labels, no tokenizer, or too few embedding rows.
         """
         self.scorer = SequenceScorer(path, device, dtype, offload=offload)
-        self.token_budget = token_budget or TOKENS_PER_GROUP
+        self.token_budget = token_budget
         self.tokenizer = reward_tokenizer or load_tokenizer(path)
         check_vocabulary(self.scorer.model, self.tokenizer)
         self.shares_tokenizer = self.tokenizer.fingerprint == tokenizer.fingerprint

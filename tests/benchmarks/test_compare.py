@@ -53,7 +53,7 @@ def test_status_and_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     fine = result(tmp_path / "fine.json", speed=1.45, fresh=3.0)
     assert compare.main([str(fine), "--baseline", str(known)]) == 0
     table = capsys.readouterr().out
-    assert [line.split() for line in table.splitlines()[3:]] == [
+    assert [line.split() for line in table.splitlines()[4:]] == [
         ["cost", "1.2", "-", "not", "measured"],
         ["speed", "1.5", "1.45", "ok"],
         ["fresh", "-", "3", "new"],

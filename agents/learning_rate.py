@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT_LEARNING_RATES = {"bundled": 5e-4, "scratch": 1e-3, "pretrained": 3e-6}
+DEFAULT_LEARNING_RATES = {"bundled": 1e-3, "scratch": 1e-3, "pretrained": 3e-6}
 DEFAULT_FINAL_FRACTIONS = {"bundled": 0.1, "scratch": 1.0, "pretrained": 1.0}
 DEFAULT_WARMUPS = {"bundled": 0.0, "scratch": 0.0, "pretrained": 0.05}
 

@@ -14,7 +14,7 @@ import torch as th
 
 from textgym.agents.supervised.token_batches import sorted_batches
 
-GroupEvaluator = Callable[["PackedGroup"], tuple[th.Tensor, th.Tensor, th.Tensor]]
+GroupEvaluator = Callable[["PackedGroup"], tuple[th.Tensor, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +62,11 @@ def evaluate_in_groups(
     actions: th.Tensor,
     empty_id: int,
     token_budget: int,
-) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+) -> tuple[th.Tensor, ...]:
     """Run `evaluate` on micro-batches of similar lengths and put the results back in order.
 
     Args:
-        evaluate: Gives log-probs, values and entropies of a group, (M,) each.
+        evaluate: Gives numbers of a group's actions, one or more tensors of (M,) each.
         ids: (S, W) int64, `empty_id` behind each segment.
         is_action: (S, W) bool; the action at a cell is predicted from the cells before it.
         prompt_lengths: (S,) int64.
@@ -75,7 +75,7 @@ def evaluate_in_groups(
         token_budget: Padded cells per micro-batch; a longer segment goes alone.
 
     Returns:
-        Log-probs, values and entropies, (M,) each, in the order of `actions`.
+        What `evaluate` gives, (M,) each, in the order of `actions`.
 
     Raises:
         ValueError: The number of actions is not that of the True cells.
@@ -104,8 +104,7 @@ def evaluate_in_groups(
         results.append(evaluate(group))
         order.append(packed)
     back = th.argsort(th.cat(order))
-    log_probs, values, entropies = (th.cat(parts)[back] for parts in zip(*results, strict=True))
-    return log_probs, values, entropies
+    return tuple(th.cat(parts)[back] for parts in zip(*results, strict=True))
 
 
 def single_action_segments(obs: th.Tensor, empty_id: int) -> dict[str, th.Tensor]:

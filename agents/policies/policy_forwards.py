@@ -23,9 +23,19 @@ from textgym.models.trunk import hidden_states
 class LanguageModelPolicy(PolicyNetworks):
     """The forwards of `TransformerPolicy`, which documents the arguments."""
 
-    def new_state(self, num_rows: int) -> SlotState:
-        """Make the recurrent state of `num_rows` rows: empty KV caches."""
-        state = SlotState(self.language_model, self.value_model, num_rows, self.width, self.decode)
+    def new_state(self, num_rows: int, *, with_values: bool = True) -> SlotState:
+        """Make the recurrent state of `num_rows` rows: empty KV caches.
+
+        Without values none is kept for a separate value model, and `forward` gives NaN for them.
+        """
+        state = SlotState(
+            self.language_model,
+            self.value_model,
+            num_rows,
+            self.width,
+            self.decode,
+            with_values=with_values,
+        )
         state.is_plain = self._is_plain
         return state
 
@@ -38,7 +48,7 @@ class LanguageModelPolicy(PolicyNetworks):
 
     def _advance_hidden(
         self, obs: np.ndarray | th.Tensor, state: SlotState
-    ) -> tuple[th.Tensor, th.Tensor]:
+    ) -> tuple[th.Tensor, th.Tensor | None]:
         ids, lengths = self._rows(obs)
         if not isinstance(state, SlotState) or state.num_rows != len(ids):
             held = state.num_rows if isinstance(state, SlotState) else type(state).__name__
@@ -53,7 +63,7 @@ class LanguageModelPolicy(PolicyNetworks):
         obs: np.ndarray | th.Tensor,
         state: SlotState | None,
         prompt_lengths: np.ndarray | None,
-    ) -> tuple[th.Tensor, th.Tensor]:
+    ) -> tuple[th.Tensor, th.Tensor | None]:
         """Give action logits (N, A) float32 and the value trunk's hidden states (N, D)."""
         ids, lengths = self._rows(obs)
         state = self.new_state(len(ids)) if state is None else state
@@ -85,17 +95,14 @@ class LanguageModelPolicy(PolicyNetworks):
             return contextlib.nullcontext()
         return th.autocast(self.device.type, dtype=th.bfloat16)
 
-    def _full_forward(self, obs: np.ndarray | th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """Give both trunks' last hidden states (N, D) of plain observations."""
+    def _full_forward(self, trunk: Any, obs: np.ndarray | th.Tensor) -> th.Tensor:
+        """Give a trunk's last hidden states (N, D) of plain observations."""
         ids, lengths = self._rows(obs)
         tokens = th.as_tensor(np.where(ids == self.vocab_size, 0, ids)[:, : lengths.max()])
         tokens, last = tokens.to(self.device), th.as_tensor(lengths - 1, device=self.device)
         rows = th.arange(len(tokens), device=self.device)
         with self._arithmetic():
-            hidden = hidden_states(self._parts[0], tokens)[rows, last]
-            if not self._value_trunk:
-                return hidden, hidden
-            return hidden, hidden_states(self._value_trunk[0], tokens)[rows, last]
+            return hidden_states(trunk, tokens)[rows, last]
 
     @property
     def micro_batch_budget(self) -> int:
@@ -107,6 +114,15 @@ class LanguageModelPolicy(PolicyNetworks):
         if self.gradient_checkpointing and th.is_grad_enabled():
             return checkpoint(self._evaluate_now, group, use_reentrant=False)
         return self._evaluate_now(group)
+
+    def _values_now(self, group: PackedGroup) -> tuple[th.Tensor]:
+        with self._arithmetic():
+            states = hidden_states(self._critic_trunk, group.ids)[group.rows, group.positions]
+        return (self._values(states).flatten(),)
+
+    @property
+    def _critic_trunk(self) -> Any:
+        return self._value_trunk[0] if self._value_trunk else self._parts[0]
 
     def _evaluate_now(self, group: PackedGroup) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         with self._arithmetic():

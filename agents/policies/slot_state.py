@@ -24,6 +24,7 @@ class SlotState:
         width: Longest observation in tokens.
         prompt_lengths: (N,) int64, where each row's response begins, as far as observations show.
         is_plain: Whether it was made with the policy's adapter off.
+        has_values: Whether a step through it gives values.
     """
 
     def __init__(
@@ -33,8 +34,13 @@ class SlotState:
         num_rows: int,
         width: int,
         decode: str = "auto",
+        *,
+        with_values: bool = True,
     ) -> None:
         """Make empty slots for the language model and, where it is separate, the value model.
+
+        Without values a separate value model gets none: its values are had cheaper from whole
+        sequences afterwards, and choosing actions needs none.
 
         Raises:
             ValueError: See `open_decoder`.
@@ -42,14 +48,17 @@ class SlotState:
         self.num_rows = num_rows
         self.width = width
         self.is_plain = False
+        self.has_values = with_values or value_model is None
         self._decoder = open_decoder(language_model, num_rows, width, decode)
         self._value_decoder = (
-            None if value_model is None else open_decoder(value_model, num_rows, width, decode)
+            open_decoder(value_model, num_rows, width, decode)
+            if value_model is not None and with_values
+            else None
         )
 
     def advance(
         self, ids: np.ndarray, lengths: np.ndarray, weights_version: int
-    ) -> tuple[th.Tensor, th.Tensor]:
+    ) -> tuple[th.Tensor, th.Tensor | None]:
         """Bring every slot up to its observation.
 
         Args:
@@ -59,11 +68,11 @@ class SlotState:
 
         Returns:
             The last hidden states (N, D) of the language model and of the value model (the same
-            tensor where they share one trunk).
+            tensor where they share one trunk, None where the value model has no slots here).
         """
         hidden = self._decoder.advance(ids, lengths, weights_version=weights_version)
         if self._value_decoder is None:
-            return hidden, hidden
+            return hidden, hidden if self.has_values else None
         return hidden, self._value_decoder.advance(ids, lengths, weights_version=weights_version)
 
     def offer(self, tokens: th.Tensor, known: np.ndarray) -> None:

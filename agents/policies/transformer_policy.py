@@ -95,13 +95,23 @@ class TransformerPolicy(LanguageModelPolicy):
                 look at them.
 
         Returns:
-            actions (N,) int64, values (N, 1) float32, log-probabilities (N,) float32.
+            actions (N,) int64, values (N, 1) float32 (NaN where the state keeps none),
+            log-probabilities (N,) float32.
         """
         del episode_starts
         logits, value_hidden = self._advance(obs, state, prompt_lengths)
         actions = logits.argmax(dim=-1) if deterministic else self._sample(logits)
         with th.no_grad():
-            return actions, self._values(value_hidden), log_probs_of(logits, actions)
+            return (
+                actions,
+                self._values_or_nan(value_hidden, actions),
+                log_probs_of(logits, actions),
+            )
+
+    def _values_or_nan(self, value_hidden: th.Tensor | None, actions: th.Tensor) -> th.Tensor:
+        if value_hidden is None:
+            return th.full((len(actions), 1), th.nan, device=actions.device)
+        return self._values(value_hidden)
 
     def predict(  # type: ignore[override]
         self,
@@ -133,7 +143,7 @@ class TransformerPolicy(LanguageModelPolicy):
                 "reset() returns (obs, info), of which predict() takes obs"
             )
         ids = observation[None] if observation.ndim == 1 else observation
-        state = self.new_state(len(ids)) if state is None else state
+        state = self.new_state(len(ids), with_values=False) if state is None else state
         logits, _ = self._advance(ids, state, None)
         actions = logits.argmax(dim=-1) if deterministic else self._sample(logits)
         chosen = self.fetch_actions(actions, state)
@@ -166,9 +176,32 @@ class TransformerPolicy(LanguageModelPolicy):
         )
         return values, log_probs, None if self.entropy == "none" else entropies
 
+    def evaluate_values(self, obs: th.Tensor | Mapping[str, th.Tensor]) -> th.Tensor:
+        """Give the values of packed segments by one forward of the value's trunk per sequence.
+
+        Args:
+            obs: Packed segments or plain observations; see `evaluate_actions`.
+
+        Returns:
+            Values (M,) float32 before each action, in the order of `is_action`, without gradients.
+        """
+        packed = obs if isinstance(obs, Mapping) else single_action_segments(obs, self.vocab_size)
+        is_action = packed["is_action"].bool()
+        with th.no_grad():
+            (values,) = evaluate_in_groups(
+                self._values_now,
+                ids=packed["ids"],
+                is_action=is_action,
+                prompt_lengths=packed["prompt_lengths"],
+                actions=th.zeros(int(is_action.sum()), dtype=th.int64, device=self.device),
+                empty_id=self.vocab_size,
+                token_budget=self.micro_batch_budget,
+            )
+        return values
+
     def get_distribution(self, obs: th.Tensor) -> CategoricalDistribution:  # type: ignore[override]
         """Give the action distribution of N observations, with gradients, without a cache."""
-        hidden, _ = self._full_forward(obs)
+        hidden = self._full_forward(self._parts[0], obs)
         ids, lengths = self._rows(obs)
         logits = self.rules.logits(self._parts[1](hidden), ids, lengths, lengths)
         distribution = CategoricalDistribution(logits.shape[-1])
@@ -177,11 +210,13 @@ class TransformerPolicy(LanguageModelPolicy):
     def predict_values(  # type: ignore[override]
         self, obs: np.ndarray | th.Tensor, state: SlotState | None = None
     ) -> th.Tensor:
-        """Give the values (N, 1) float32 of N observations, through the caches where given."""
-        if state is None:
-            return self._values(self._full_forward(obs)[1])
+        """Give the values (N, 1) float32 of N observations, through the caches where there are."""
+        if state is None or not state.has_values:
+            return self._values(self._full_forward(self._critic_trunk, obs))
         with th.no_grad():
-            return self._values(self._advance_hidden(obs, state)[1])
+            _, value_hidden = self._advance_hidden(obs, state)
+            assert value_hidden is not None
+            return self._values(value_hidden)
 
     def _predict(self, observation: Any, deterministic: bool = False) -> th.Tensor:
         return self.get_distribution(observation).get_actions(deterministic=deterministic)

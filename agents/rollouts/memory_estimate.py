@@ -179,7 +179,10 @@ def estimate_memory(agent: Any, shape: IterationShape | None = None) -> MemoryEs
         place = {"device": task.config.device, "dtype": task.config.dtype}
         reference = load_causal_lm(task.config.reference_model, **place)
     held = [model for model in (policy.language_model, policy.value_model) if model is not None]
-    slotted = [*held, reference] if reference and settling_env(agent.env) is None else held
+    # A rollout reads a separate value model's values off whole sequences, without slots.
+    slotted = [policy.language_model]
+    if reference is not None and settling_env(agent.env) is None:
+        slotted.append(reference)
     # Weights that two models share, as under an adapter, are counted once.
     seen: dict[int, int] = {}
     return MemoryEstimate(

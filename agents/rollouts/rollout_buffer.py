@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Generator, Sequence
-from typing import Any
 
 import numpy as np
 import torch as th
@@ -272,14 +271,17 @@ class SequenceRolloutBuffer(RolloutBuffer):
             returns=self.to_torch(returns),
         )
 
-    def overwrite(self, group: np.ndarray, *, log_probs: Any, values: Any) -> None:
-        """Replace log-probabilities and values of some segments, (M,) each, packed like `pack`."""
+    def overwrite(
+        self, group: np.ndarray, *, values: np.ndarray, log_probs: np.ndarray | None = None
+    ) -> None:
+        """Replace values and log-probabilities of some segments, (M,) each, packed like `pack`."""
         start = 0
         for segment in group:
             row, first, last, _ = self.segments[segment]
             stop = start + last - first
-            self.log_probs[row, first:last] = log_probs[start:stop]
             self.step_values[row, first:last] = values[start:stop]
+            if log_probs is not None:
+                self.log_probs[row, first:last] = log_probs[start:stop]
             start = stop
 
     def _used_advantages(self) -> np.ndarray:

@@ -193,7 +193,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
         started = time.perf_counter()
         with deferred_rewards(env) as settling:
             is_complete = self._play(env, callback, buffer, n_rollout_steps, record)
-            last_values = self._last_values(buffer) if is_complete else None
+            last_values = self._evaluate(buffer) if is_complete else None
             played = time.perf_counter()
             if settling is not None and buffer.pos:
                 with out_of_memory_named("settle", f"{buffer.pos} steps of {env.num_envs} rows"):
@@ -216,7 +216,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
         self.policy.temperature = float(unwrapped_value(env, "temperature"))
         self._kl_coef = float(unwrapped_value(env, "kl_coef"))
         if self._state is None or self._state.num_rows != env.num_envs:
-            self._state = self.policy.new_state(env.num_envs)
+            # Whole sequences give a separate value model's values for less than steps do.
+            self._state = self.policy.new_state(env.num_envs, with_values=False)
 
     def _play(
         self,
@@ -265,7 +266,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
             is_complete = callback.on_step()
         # Values and log-probs leave the device once a rollout: waiting for actions is enough.
         fetched = th.stack(estimates).cpu().numpy()
-        buffer.step_values[:, : len(fetched)] = fetched[:, 0].T
+        if self._state.has_values:
+            buffer.step_values[:, : len(fetched)] = fetched[:, 0].T
         buffer.log_probs[:, : len(fetched)] = fetched[:, 1].T
         return is_complete
 
@@ -276,11 +278,33 @@ class SequenceRollouts(OnPolicyAlgorithm):
             known = np.where(starts, lengths, self._prompt_lengths)
         self._prompt_lengths = known
 
+    def _evaluate(self, buffer: SequenceRolloutBuffer) -> np.ndarray:
+        """Complete the buffer by what steps did not give; give (N,) values of what follows it.
+
+        In bfloat16 cached and full forwards differ by per cents, which would move first ratios:
+        log-probabilities and values then come from the update's own forward.
+        """
+        assert self._state is not None
+        with out_of_memory_named("update", self._update_sizes()):
+            if self.policy.precision != "float32":
+                self._recompute_old(buffer)
+            elif not self._state.has_values:
+                everything = np.arange(len(buffer.segments))
+                values = self.policy.evaluate_values(buffer.pack(everything).observations)
+                buffer.overwrite(everything, values=values.cpu().numpy())
+            return self._last_values(buffer)
+
     def _last_values(self, buffer: SequenceRolloutBuffer) -> np.ndarray:
-        if buffer.is_end[:, -1].all():
-            return np.zeros(buffer.n_envs, np.float32)
-        assert isinstance(self._last_obs, np.ndarray)
-        return self.policy.predict_values(self._last_obs, self._state).flatten().cpu().numpy()
+        is_open = ~buffer.is_end[:, -1]
+        values = np.zeros(buffer.n_envs, np.float32)
+        if not is_open.any():
+            return values
+        assert isinstance(self._last_obs, np.ndarray) and self._state is not None
+        if self._state.has_values:
+            return self.policy.predict_values(self._last_obs, self._state).flatten().cpu().numpy()
+        rows = th.as_tensor(self._last_obs[is_open], device=self.device)
+        values[is_open] = self.policy.evaluate_values(rows).cpu().numpy()
+        return values
 
     def _count(self, buffer: SequenceRolloutBuffer, record: RolloutRecord) -> list[FinishedEpisode]:
         """Add what was played to the tally, also of a rollout that a callback stopped."""
@@ -303,9 +327,6 @@ class SequenceRollouts(OnPolicyAlgorithm):
         last_values: np.ndarray,
     ) -> None:
         """Shape the rewards, compute advantages, record, and move the KL weight."""
-        if self.policy.precision != "float32":
-            with out_of_memory_named("update", self._update_sizes()):
-                self._recompute_old(buffer)
         buffer.rewards = kl_shaped(buffer.rewards, buffer.log_probs, self._kl_coef)
         for row, step, value in record.bootstraps:
             buffer.rewards[row, step] += value
@@ -314,10 +335,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
         self._move_kl_coef(episodes)
 
     def _recompute_old(self, buffer: SequenceRolloutBuffer) -> None:
-        """Take old log-probs and values from the update's own forward.
-
-        In bfloat16 cached and full forwards differ by per cents, which would move first ratios.
-        """
+        """Take old log-probs and values from the update's own forward."""
         everything = np.arange(len(buffer.segments))
         batch = buffer.pack(everything)
         with th.no_grad():

@@ -16,7 +16,7 @@ from textgym.cli.flags import add_config_flags, add_parameter_flags, config_from
 
 # Transitions (tokens) that a training run takes where neither --steps nor --minutes says so.
 # RLHF-Summarize-v0 must stay within 8 minutes on two CPU cores.
-DEFAULT_STEPS = {"RLHF-Summarize-v0": 160_000, "Probe-ExactKL-v0": 60_000}
+DEFAULT_STEPS = {"RLHF-Summarize-v0": 180_000, "Probe-ExactKL-v0": 60_000}
 FALLBACK_STEPS = 300_000
 
 PRESETS: dict[str, Any] = {"ppo": PPO_PRESETS, "a2c": A2C_PRESETS}

@@ -284,6 +284,24 @@ def test_separate_value_model_starts_as_the_reward_model(
     assert float(policy(obs)[1]) == pytest.approx(float(expected), abs=1e-5)
 
 
+def test_a_state_without_values_spares_the_value_model(
+    tiny_model_folder: Path, tiny_reward_folder: Path
+) -> None:
+    policy = make_policy(tiny_model_folder, value="separate", value_init=str(tiny_reward_folder))
+    obs = np.full((2, WIDTH), VOCAB)
+    obs[:, :2] = 5
+    with th.no_grad():
+        expected = policy.predict_values(obs)
+    state = policy.new_state(2, with_values=False)
+    actions, values, log_probs = policy(obs, state, deterministic=True)
+    assert values.shape == (2, 1) and bool(values.isnan().all())
+    full = policy(obs, deterministic=True)
+    assert actions.equal(full[0]) and log_probs.equal(full[2])
+    with th.no_grad():
+        assert policy.predict_values(obs, state).equal(expected)
+    assert not policy.predict(obs, deterministic=True)[1].has_values
+
+
 def test_bfloat16_keeps_float32_numbers(tiny_model_folder: Path) -> None:
     policy = make_policy(tiny_model_folder, dtype="bfloat16")
     exact = make_policy(tiny_model_folder)

@@ -66,6 +66,47 @@ def test_first_ratio_is_one_in_every_rollout(
     assert len(watch.seen) == 3 and max(watch.seen) < 1e-4
 
 
+def values_step_by_step(agent: Any) -> float:
+    """Largest difference of stored values from those of each observation read on its own."""
+    buffer, largest = agent.rollout_buffer, 0.0
+    for index, (row, start, stop, _) in enumerate(buffer.segments):
+        context = buffer.ids[buffer.offsets[index] : buffer.offsets[index + 1]]
+        obs = np.full((stop - start, buffer.width), buffer.empty_id, np.int64)
+        for place, length in enumerate(buffer.positions[row, start:stop]):
+            obs[place, :length] = context[:length]
+        with th.no_grad():
+            alone = agent.policy.predict_values(obs).flatten().numpy()
+        largest = max(largest, float(np.abs(alone - buffer.step_values[row, start:stop]).max()))
+    return largest
+
+
+def value_after_the_rollout(agent: Any) -> float:
+    """Largest difference of open rows' last advantages from r + V(next) - V."""
+    buffer, open_rows = agent.rollout_buffer, ~agent.rollout_buffer.is_end[:, -1]
+    assert open_rows.any()
+    with th.no_grad():
+        following = agent.policy.predict_values(agent._last_obs).flatten().numpy()
+    expected = buffer.rewards[:, -1] + following - buffer.step_values[:, -1]
+    return float(np.abs(expected - buffer.advantages[:, -1])[open_rows].max())
+
+
+def test_a_separate_value_models_values_are_those_of_each_observation(
+    make_text_env: MakeEnv, tiny_reward_folder: Any
+) -> None:
+    agent = PPO(
+        "TransformerPolicy",
+        make_text_env(),
+        n_steps=8,
+        learning_rate=3e-3,
+        seed=0,
+        policy_kwargs={"value": "separate", "value_init": str(tiny_reward_folder)},
+    )
+    watch = Watch(lambda agent: (values_step_by_step(agent), value_after_the_rollout(agent)))
+    agent.learn(6 * 8 * 2, callback=watch)
+    assert len(watch.seen) == 2 and np.max(watch.seen) < 1e-4
+    assert float(np.abs(agent.rollout_buffer.step_values).max()) > 1e-2
+
+
 @pytest.mark.parametrize(("temperature", "min_new_tokens"), [(1.0, 0), (0.7, 3), (2.0, 0)])
 def test_kl_is_zero_at_the_start(
     make_text_env: MakeEnv, temperature: float, min_new_tokens: int

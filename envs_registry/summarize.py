@@ -51,6 +51,8 @@ from textgym.vector_env import TokenVectorEnv
 BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "summarize-v0")
 # The models were trained at these lengths.
 DEFAULTS = {name: RECIPE[name] for name in ("max_prompt_tokens", "max_new_tokens")}
+# Mean and standard deviation of the bundled reference's gold, sampled (the bundle's card.json).
+GOLD_SCALE = (0.56, 0.29)
 
 
 def build_task(config: TextEnvConfig) -> TextTask:
@@ -58,7 +60,9 @@ def build_task(config: TextEnvConfig) -> TextTask:
     posts = None
     if config.dataset is None:
         posts = SummarizePosts(config.data_seed, config.split, config.num_prompts)
-    return text_task(config, prompts=posts, gold=SummarizeGold(), bundle=BUNDLE)
+    return text_task(
+        config, prompts=posts, gold=SummarizeGold(), gold_scale=GOLD_SCALE, bundle=BUNDLE
+    )
 
 
 class SummarizeEnv(TokenEnv):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 SPLITS = ("train", "validation", "test")
 REWARD_TIMINGS = ("step", "deferred")
+TEACHER_FEEDBACK = ("score", "language")
 PROMPT_OVERFLOWS = ("truncate", "error")
 DTYPES = ("float32", "bfloat16", "float16")
 STOP_SEPARATOR = "|||"
@@ -31,10 +32,18 @@ class TextEnvConfig:
         tokenizer: Folder, hub name or "symbols:a b <eos>"; None for the reference model's.
         reference_model: Folder or hub name of a causal LM, None for the bundled one.
         reward_model: Folder or hub name of a one-label classifier, None for the bundled one.
-        reward: "model", "gold", "rouge", "bleu", "chrf", "length", "module:function" or a weighted
-            sum such as "0.7*model+0.3*rouge".
+        reward: "model", "gold", "teacher", "rouge", "bleu", "chrf", "length", "module:function" or
+            a weighted sum such as "0.7*model+0.3*rouge".
         reward_workers: Threads over which a "module:function" reward is called, one episode a
             call: for a slow judge elsewhere. 1 calls it once with all episodes of a batch.
+        teacher: The simulated teacher that reward "teacher" asks, "beta=2,delay=3": see
+            `TeacherConfig`; None for one who says the gold.
+        teacher_feedback: What it is asked for: a "score", or "language" that a critic reads.
+        teacher_store: Where its answers are kept: a path (SQLite) or a URL; None keeps them while
+            the environment lives.
+        teacher_budget: What its answers may cost in all, None for no limit. What it cannot pay
+            for is not answered.
+        teacher_prices: Prices, "score=1,action=0.01": see `Prices`; None for 1 an answer.
         kl_coef: Weight of log pi_ref in the reward, at least 0.
         temperature: Of the reference's softmax, above 0; the policy must sample with the same.
         max_prompt_tokens: Longest prompt in tokens, at least 1.
@@ -70,6 +79,11 @@ class TextEnvConfig:
     reward_model: str | None = None
     reward: str = "model"
     reward_workers: int = 1
+    teacher: str | None = None
+    teacher_feedback: str = "score"
+    teacher_store: str | None = None
+    teacher_budget: float | None = None
+    teacher_prices: str | None = None
     kl_coef: float = 0.05
     temperature: float = 1.0
     max_prompt_tokens: int = 128
@@ -96,6 +110,7 @@ class TextEnvConfig:
             _check_plain(field.name, getattr(self, field.name))
         _check_choice("split", self.split, SPLITS)
         _check_choice("reward_timing", self.reward_timing, REWARD_TIMINGS)
+        _check_choice("teacher_feedback", self.teacher_feedback, TEACHER_FEEDBACK)
         _check_choice("prompt_overflow", self.prompt_overflow, PROMPT_OVERFLOWS)
         _check_choice("dtype", self.dtype, DTYPES)
         for name in ("max_prompt_tokens", "max_new_tokens", "group_size", "reward_workers"):

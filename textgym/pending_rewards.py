@@ -26,7 +26,8 @@ class SettledEpisode:
     Attributes:
         step: Index of its last step in the array that `settle_rewards` returned.
         row: Its row.
-        score: The reward function's number.
+        score: The reward function's number; None where a teacher was asked and has not answered:
+            the rewards of the episode's steps are NaN then.
         gold_score: Hidden true utility, None where there is none.
         reward_terms: Named parts of the final step's reward; they sum to it.
         ref_log_probs: log pi_ref of every action of the episode, nats; empty without a reference.
@@ -35,7 +36,7 @@ class SettledEpisode:
 
     step: int
     row: int
-    score: float
+    score: float | None
     gold_score: float | None
     reward_terms: Mapping[str, float]
     ref_log_probs: tuple[float, ...]
@@ -103,7 +104,8 @@ class PendingRewards:
         """Pay everything that is pending and restart.
 
         Returns:
-            The rewards (steps, N) float32, and the episodes that ended, by step then row.
+            The rewards (steps, N) float32, NaN at the steps of an episode that ended and has no
+            answer, and the episodes that ended, by step then row.
         """
         rewards = np.zeros((self.num_steps, len(rows)), dtype=np.float64)
         still_open = [self._open_segment(rows, row, None) for row in range(len(rows))]
@@ -133,6 +135,9 @@ class PendingRewards:
             step = segment.first_step + segment.size - 1
             kl = None if values is None else kl_coef * float(values[-1])
             episode, rewards[step, segment.row] = with_kl_term(episode, kl)
+            if episode.score is None:
+                # Every step, so that no sum over them passes for the episode's reward.
+                rewards[segment.first_step : step + 1, segment.row] = np.nan
             own = rewards[segment.first_step : step + 1, segment.row]
             known = [] if values is None else [segment.earlier_ref_log_probs, values]
             episode = replace(
@@ -187,8 +192,6 @@ def _log_probs(
 
 
 def _settled(step: int, row: int, episode: Episode) -> SettledEpisode:
-    if episode.score is None:
-        raise ValueError(f"the episode of row {row} was not scored")
     return SettledEpisode(
         step=step,
         row=row,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from textgym.rewards.base import RewardFn, score_episodes
+from textgym.rewards.base import AskedReward, RewardFn, score_episodes
 from textgym.types import Episode
 
 KL_TERM = "kl"
@@ -23,11 +24,29 @@ class EpisodeScorer:
         """Keep the functions; `missing_eos_score` None scores unended responses like all others."""
         self._reward, self._gold = reward, gold
         self._missing_eos_score = missing_eos_score
+        self._asked = reward if isinstance(reward, AskedReward) else None
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether every episode has its score in the step that ends it."""
+        return self._asked is None or self._asked.answers_at_once
+
+    def ask(self, episodes: Sequence[Episode]) -> list[Episode]:
+        """Ask for the scores of the episodes that a step ended, where somebody is to be asked.
+
+        Call it in every step, with no episodes where none ended: answers are awaited in rounds.
+        """
+        if self._asked is None:
+            return list(episodes)
+        wanted = [episode for episode in episodes if not self._lacks_end(episode)]
+        asked = iter(self._asked.ask(wanted))
+        return [episode if self._lacks_end(episode) else next(asked) for episode in episodes]
 
     def score(self, episodes: Sequence[Episode]) -> list[Episode]:
         """Return copies with `score`, `gold_score` and the score's `reward_terms` filled.
 
-        One batched call of each function; a prompt without facts (the user's own) has no gold.
+        One batched call of each function; a prompt without facts (the user's own) has no gold. An
+        episode that nobody has answered for keeps a `score` of None and has no terms.
 
         Raises:
             ValueError: A score that is NaN or infinite.
@@ -44,12 +63,7 @@ class EpisodeScorer:
                 of_episode[MISSING_EOS_TERM] = float(self._missing_eos_score)
         gold = self._gold_scores(episodes)
         return [
-            replace(
-                episode,
-                score=float(sum(of_episode.values())),
-                gold_score=gold_score,
-                reward_terms=of_episode,
-            )
+            replace(_scored(episode, of_episode), gold_score=gold_score)
             for episode, of_episode, gold_score in zip(episodes, terms, gold, strict=True)
         ]
 
@@ -67,13 +81,22 @@ class EpisodeScorer:
         return scores
 
 
+def _scored(episode: Episode, terms: dict[str, float]) -> Episode:
+    total = float(sum(terms.values()))
+    if math.isnan(total):
+        return replace(episode, score=None, reward_terms={})
+    return replace(episode, score=total, reward_terms=terms)
+
+
 def with_kl_term(episode: Episode, kl: float | None) -> tuple[Episode, float]:
     """Return the episode with its final step's KL term, and the final step's reward.
 
     Args:
-        episode: A scored episode.
+        episode: An episode that `EpisodeScorer` scored; without an answer the reward is NaN.
         kl: `kl_coef * log pi_ref` of the final step, None where the task has no reference.
     """
+    if episode.score is None:
+        return episode, math.nan
     terms = dict(episode.reward_terms)
     if kl is not None:
         terms[KL_TERM] = kl

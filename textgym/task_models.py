@@ -12,6 +12,7 @@ from typing import Any
 from textgym.callables import is_callable_name, load_callable
 from textgym.config import TextEnvConfig
 from textgym.dataset_files import HUB_PREFIX
+from textgym.feedback.episode_judge import EpisodeJudge
 from textgym.file_prompts import FilePrompts, take_split
 from textgym.models.causal_reference import CausalLMReference
 from textgym.prompts import PromptList, PromptSource, TemplatePrompts, check_prompts
@@ -21,6 +22,8 @@ from textgym.rewards.lookup import reward_named
 from textgym.task import MakeReference, TextTask
 from textgym.task_parts import action_tokens_from, mask_from
 from textgym.tokenizer import Tokenizer, load_tokenizer
+
+_TEACHER = "textgym.feedback.teacher_reward:open_teacher_reward"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ def text_task(
     *,
     prompts: PromptSource | None = None,
     gold: RewardFn | None = None,
+    gold_scale: tuple[float, float] = (0.0, 1.0),
     bundle: Bundle | None = None,
 ) -> TextTask:
     """Build the task that a configuration describes.
@@ -63,6 +67,8 @@ def text_task(
         config: The environment's arguments.
         prompts: Where prompts come from unless `dataset` says otherwise.
         gold: Hidden true utility of `prompts`; a `dataset` has none.
+        gold_scale: Mean and standard deviation of the reference's gold: a simulated teacher's
+            units, unless `teacher` names others.
         bundle: Models used unless the arguments name others.
 
     Returns:
@@ -87,7 +93,7 @@ def text_task(
         config=config,
         prompts=prompts,
         tokenizer=tokenizer,
-        reward=_reward(config, tokenizer, gold, bundle),
+        reward=_reward(config, tokenizer, prompts, gold, gold_scale),
         gold=gold,
         make_reference=_make_reference(config, action_tokens, tokenizer),
         eos_ids=eos_ids,
@@ -153,7 +159,11 @@ def _tokenizer(config: TextEnvConfig) -> Tokenizer:
 
 
 def _reward(
-    config: TextEnvConfig, tokenizer: Tokenizer, gold: RewardFn | None, bundle: Bundle | None
+    config: TextEnvConfig,
+    tokenizer: Tokenizer,
+    prompts: PromptSource,
+    gold: RewardFn | None,
+    gold_scale: tuple[float, float],
 ) -> RewardFn:
     path = config.reward_model
 
@@ -167,9 +177,16 @@ def _reward(
             token_budget=config.scoring_batch_tokens,
         )
 
+    def make_teacher() -> RewardFn:
+        # By name: the store behind it needs an extra.
+        judge = EpisodeJudge(gold=gold, prompts=prompts, tokenizer=tokenizer)
+        opened: RewardFn = load_callable(_TEACHER)(config, judge, gold_scale)
+        return opened
+
     return reward_named(
         config.reward,
         gold=gold,
+        make_teacher=None if gold is None else make_teacher,
         make_model=None if path is None else make_model,
         workers=config.reward_workers,
     )

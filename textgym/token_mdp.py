@@ -83,6 +83,7 @@ class TokenMDP:
             task.tokenizer, task.eos_ids, task.stop, config.max_new_tokens
         )
         self._scorer = EpisodeScorer(task.reward, task.gold, config.missing_eos_score)
+        self._check_timing(config.reward_timing)
         self._row_index = np.arange(num_rows)
 
     @property
@@ -171,10 +172,11 @@ class TokenMDP:
         """Switch between "step" and "deferred"; pending rewards are discarded with a warning.
 
         Raises:
-            ValueError: Another value.
+            ValueError: Another value, or "step" with a teacher who may answer later or never.
         """
         if timing not in REWARD_TIMINGS:
             raise ValueError(f"reward_timing must be one of {REWARD_TIMINGS}, got {timing!r}")
+        self._check_timing(timing)
         self.discard_pending(f"reward_timing was set to {timing!r}")
         self.reward_timing = timing
 
@@ -268,8 +270,9 @@ class TokenMDP:
         if ref_log_probs is not None:
             rewards = self.kl_coef * ref_log_probs
         scored = {}
+        asked = self._scorer.ask(list(episodes.values()))
         if episodes:
-            batch = self._scorer.score(list(episodes.values()))
+            batch = self._scorer.score(asked)
             for row, episode in zip(episodes, batch, strict=True):
                 kl = None if ref_log_probs is None else float(rewards[row])
                 scored[row], rewards[row] = with_kl_term(episode, kl)
@@ -297,9 +300,20 @@ class TokenMDP:
 
     def _withhold(self, episodes: dict[int, Episode]) -> np.ndarray:
         self.pending.count_step()
-        for row, episode in episodes.items():
+        asked = self._scorer.ask(list(episodes.values()))
+        for row, episode in zip(episodes, asked, strict=True):
             self.pending.close(self.rows, row, episode)
         return np.zeros(len(self.rows))
+
+    def _check_timing(self, timing: str) -> None:
+        if timing == "step" and not self._scorer.answers_at_once:
+            raise ValueError(
+                f"reward {self.task.config.reward!r} with the teacher "
+                f"{self.task.config.teacher or ''!r} and teacher_budget="
+                f"{self.task.config.teacher_budget!r} may leave an episode unanswered (delay, "
+                f"skips, drop-out, a budget), which a step cannot pay: expected "
+                f"reward_timing='deferred' (vector environments), got {timing!r}"
+            )
 
     def _refuse_if_pending(self, name: str) -> None:
         if self.pending.num_steps:

@@ -46,6 +46,7 @@ class Episode:
         score: The reward function's number for the episode, None before it was scored.
         gold_score: Hidden true utility, None where the task has none.
         reward_terms: Named parts of the final step's reward; they sum to it.
+        query_id: The question by which a teacher was asked for the score; empty for none.
     """
 
     prompt: Prompt
@@ -58,6 +59,7 @@ class Episode:
     score: float | None = None
     gold_score: float | None = None
     reward_terms: Mapping[str, float] = field(default_factory=dict)
+    query_id: str = ""
 
     def __post_init__(self) -> None:
         """Reject a finish reason that no environment gives."""

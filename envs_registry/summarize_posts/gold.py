@@ -7,11 +7,13 @@ clause, but only well-formed clauses of `grammar` count, so broken text earns no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from textgym.envs_registry.summarize_posts.grammar import Clause, read_summary
+from textgym.feedback.teachers.judges import Finding
 from textgym.types import Episode
 
 FACT_CREDIT = {
@@ -30,6 +32,11 @@ FREE_WORDS = 26
 WORD_COST = 0.01
 MAX_LENGTH_COST = 0.2
 FLOOR = -0.5
+# What a teacher calls the facts.
+SUBJECTS = {
+    "who": "the person", "action": "what happened", "thing": "the thing", "tried": "what was tried",
+    "outcome": "the outcome", "question": "the question", "pronoun": "he or she",
+}  # fmt: skip
 
 
 class SummarizeGold:
@@ -46,6 +53,10 @@ class SummarizeGold:
         scores = [_score(episode) for episode in episodes]
         return np.array(scores, dtype=np.float32)
 
+    def findings(self, episode: Episode) -> tuple[Finding, ...]:
+        """Return what is right and wrong with a summary, the weightiest first."""
+        return summary_findings(episode.prompt.facts, episode.response, episode.finish_reason)
+
 
 def gold_terms(facts: Mapping[str, Any], response: str, finish_reason: str) -> dict[str, float]:
     """Named parts of the gold utility; they sum to it.
@@ -55,7 +66,7 @@ def gold_terms(facts: Mapping[str, Any], response: str, finish_reason: str) -> d
         `ending`, at most 0; `floor`, at least 0, lifts the sum to `FLOOR` where it is below.
     """
     reading = read_summary(response)
-    terms = _clause_terms(facts, reading.clauses)
+    terms = _clause_terms(tell(facts, reading.clauses))
     excess = max(0, reading.num_words - FREE_WORDS)
     stray = reading.num_stray_words / reading.num_words if reading.num_words else 1.0
     terms["length"] = -min(MAX_LENGTH_COST, WORD_COST * excess)
@@ -66,25 +77,83 @@ def gold_terms(facts: Mapping[str, Any], response: str, finish_reason: str) -> d
     return terms
 
 
-def _clause_terms(facts: Mapping[str, Any], clauses: Sequence[Clause]) -> dict[str, float]:
-    """Credit for the first clause of each kind; a second of the kind is a repetition."""
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """What well-formed clauses tell of a post.
+
+    Attributes:
+        covered: Facts told rightly.
+        wrong: A fact for each wrong claim, in order; the same may come twice.
+        distractors: Clauses that do not matter.
+        repetitions: Clauses of a kind that came before.
+    """
+
+    covered: frozenset[str]
+    wrong: tuple[str, ...]
+    distractors: int
+    repetitions: int
+
+
+def tell(facts: Mapping[str, Any], clauses: Sequence[Clause]) -> Telling:
+    """Hold clauses against the facts: the first of each kind counts, a second is a repetition."""
     covered: set[str] = set()
+    wrong: list[str] = []
     seen: set[str] = set()
-    terms = dict.fromkeys(("facts", "wrong", "distractors", "repetition"), 0.0)
+    distractors = repetitions = 0
     for clause in clauses:
         if clause.kind == "distractor":
-            terms["distractors"] -= DISTRACTOR_COST
+            distractors += 1
             continue
         for name, value in clause.claims:
             if facts[name] != value:
-                terms["wrong"] -= WRONG_COST[name]
+                wrong.append(name)
             elif clause.kind not in seen:
                 covered.add(name)
-        if clause.kind in seen:
-            terms["repetition"] -= REPETITION_COST
+        repetitions += clause.kind in seen
         seen.add(clause.kind)
-    terms["facts"] = sum(FACT_CREDIT.get(name, 0.0) for name in sorted(covered))
-    return terms
+    return Telling(
+        covered=frozenset(covered),
+        wrong=tuple(wrong),
+        distractors=distractors,
+        repetitions=repetitions,
+    )
+
+
+def _clause_terms(telling: Telling) -> dict[str, float]:
+    return {
+        "facts": sum(FACT_CREDIT.get(name, 0.0) for name in sorted(telling.covered)),
+        "wrong": -sum(WRONG_COST[name] for name in telling.wrong),
+        "distractors": -DISTRACTOR_COST * telling.distractors,
+        "repetition": -REPETITION_COST * telling.repetitions,
+    }
+
+
+def summary_findings(
+    facts: Mapping[str, Any], response: str, finish_reason: str
+) -> tuple[Finding, ...]:
+    """Return what the gold utility counts, as a teacher would name it, by what each costs."""
+    reading = read_summary(response)
+    telling = tell(facts, reading.clauses)
+    weighed = [(FACT_CREDIT[n], "covered", n) for n in FACT_CREDIT if n in telling.covered]
+    weighed += [(WRONG_COST[n] + FACT_CREDIT.get(n, 0), "wrong", n) for n in set(telling.wrong)]
+    told = telling.covered | set(telling.wrong)
+    weighed += [(credit, "missing", n) for n, credit in FACT_CREDIT.items() if n not in told]
+    excess = max(0, reading.num_words - FREE_WORDS)
+    stray = reading.num_stray_words / reading.num_words if reading.num_words else 1.0
+    is_open = finish_reason != "eos" or not reading.is_closed
+    weighed += [
+        (DISTRACTOR_COST * telling.distractors, "irrelevant", ""),
+        (REPETITION_COST * telling.repetitions, "repeated", ""),
+        (min(MAX_LENGTH_COST, WORD_COST * excess), "too_long", ""),
+        (STRAY_COST * stray, "broken", ""),
+        (NOT_CLOSED_COST * is_open, "unfinished", ""),
+    ]
+    ordered = sorted(weighed, key=lambda item: (-item[0], item[1:]))
+    return tuple(
+        Finding(aspect=aspect, subject=SUBJECTS.get(name, ""))
+        for weight, aspect, name in ordered
+        if weight > 0
+    )
 
 
 def _score(episode: Episode) -> float:

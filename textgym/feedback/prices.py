@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from textgym.feedback.checks import check_fraction, is_number
+from textgym.feedback.knobs import parse_knobs
 from textgym.feedback.queries import QUERY_KINDS, Query
 
 
@@ -44,6 +45,15 @@ class Prices:
                     f"the price {field.name} must be a finite number of at least 0, got {value!r}"
                 )
         check_fraction("skip_share", self.skip_share)
+
+    @classmethod
+    def parse(cls, text: str) -> Prices:
+        """Read "score=1,action=0.01,skip_share=0.5"; an empty text is 1 an answer.
+
+        Raises:
+            ValueError: Not of that form, an unknown price (the nearest is named), or a bad value.
+        """
+        return cls(**parse_knobs(text, {field.name: float for field in fields(cls)}, "the prices"))
 
     def of(self, query: Query) -> float:
         """Return what one answer to the query costs."""

@@ -153,7 +153,8 @@ class Response:
         prompt = PromptText(
             text=episode.prompt.text,
             token_ids=episode.prompt_ids,
-            prompt_id=episode.prompt.prompt_id,
+            # A prompt of the caller's own has no index in the source.
+            prompt_id=episode.prompt.prompt_id if episode.prompt.prompt_id >= 0 else None,
         )
         return cls(
             prompt=prompt,

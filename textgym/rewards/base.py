@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from textgym.feedback.teachers.judges import Finding
 from textgym.types import Episode
 
 
@@ -26,12 +27,51 @@ class RewardFn(Protocol):
         ...
 
 
+@runtime_checkable
+class AskedReward(Protocol):
+    """A reward that somebody is asked for when an episode ends, and who may answer late or never.
+
+    Called, it returns what has been answered by then, and NaN for an episode that has not: such an
+    episode has no score, and whoever learns from episodes leaves it out.
+
+    Attributes:
+        name: As a `RewardFn`'s.
+        asked_terms: Names of the terms in which NaN means "not answered".
+        answers_at_once: Whether every episode is answered in the step that ended it, always.
+    """
+
+    name: str
+    asked_terms: frozenset[str]
+    answers_at_once: bool
+
+    def ask(self, episodes: Sequence[Episode]) -> list[Episode]:
+        """Ask about the episodes that a step ended, possibly none; each call counts a round.
+
+        Returns:
+            The episodes with their `query_id`.
+        """
+        ...
+
+    def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
+        """Return the scores, (N,) float32, NaN for those that are not answered."""
+        ...
+
+
+@runtime_checkable
+class ExplainsGold(Protocol):
+    """A gold utility that can say why: the ground truth of a teacher's words."""
+
+    def findings(self, episode: Episode) -> Sequence[Finding]:
+        """Return what is true of the response, the weightiest first."""
+        ...
+
+
 @dataclass(frozen=True)
 class ScoredBatch:
     """Scores of N episodes and the named terms that sum to them.
 
     Attributes:
-        scores: (N,) float32.
+        scores: (N,) float32; NaN for an episode that an `AskedReward` has no answer for.
         terms: Name to (N,) float32; the terms sum to `scores`.
     """
 
@@ -47,21 +87,24 @@ def score_episodes(reward_fn: RewardFn, episodes: Sequence[Episode]) -> ScoredBa
             the reward, the prompt and the value).
     """
     terms_of = getattr(reward_fn, "terms", None)
-    if terms_of is not None:
-        terms = {
-            name: _checked(name, values, episodes) for name, values in terms_of(episodes).items()
-        }
-    else:
-        terms = {reward_fn.name: _checked(reward_fn.name, reward_fn(episodes), episodes)}
+    found = {reward_fn.name: reward_fn(episodes)} if terms_of is None else terms_of(episodes)
+    asked = reward_fn.asked_terms if isinstance(reward_fn, AskedReward) else frozenset()
+    terms = {
+        name: _checked(name, values, episodes, may_be_nan=name in asked)
+        for name, values in found.items()
+    }
     scores = np.sum(list(terms.values()), axis=0, dtype=np.float32)
     return ScoredBatch(scores=scores.reshape(len(episodes)), terms=terms)
 
 
-def _checked(name: str, values: np.ndarray, episodes: Sequence[Episode]) -> np.ndarray:
+def _checked(
+    name: str, values: np.ndarray, episodes: Sequence[Episode], *, may_be_nan: bool
+) -> np.ndarray:
     array = np.asarray(values, dtype=np.float32)
     if array.shape != (len(episodes),):
         raise ValueError(f"reward {name!r} must return shape ({len(episodes)},), got {array.shape}")
-    bad = np.flatnonzero(~np.isfinite(array))
+    is_good = np.isfinite(array) | (np.isnan(array) if may_be_nan else False)
+    bad = np.flatnonzero(~is_good)
     if bad.size:
         episode = episodes[int(bad[0])]
         raise ValueError(

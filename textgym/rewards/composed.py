@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from textgym.rewards.base import RewardFn
+from textgym.rewards.base import AskedReward, RewardFn
 from textgym.types import Episode
 
 
 class WeightedSum:
     """The sum of `weight * reward` over its parts.
 
+    It is an `AskedReward`, for the parts that are: without an answer of theirs there is no sum.
+
     Attributes:
         parts: Pairs (weight, reward).
+        asked_terms: Those of the parts.
+        answers_at_once: Whether all parts do.
     """
 
     name = "sum"
@@ -30,6 +34,16 @@ class WeightedSum:
         if repeated:
             raise ValueError(f"a sum must name each reward once, got {repeated[0]!r} twice")
         self.parts = tuple(parts)
+        self._asked = [reward for _, reward in parts if isinstance(reward, AskedReward)]
+        self.asked_terms = frozenset(name for part in self._asked for name in part.asked_terms)
+        self.answers_at_once = all(part.answers_at_once for part in self._asked)
+
+    def ask(self, episodes: Sequence[Episode]) -> list[Episode]:
+        """Let the parts ask that do; see `AskedReward`."""
+        asked = list(episodes)
+        for part in self._asked:
+            asked = part.ask(asked)
+        return asked
 
     def terms(self, episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
         """Return each part's share by name, (N,) float32; they sum to the scores."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from textgym.callables import is_callable_name
 from textgym.rewards.base import RewardFn
@@ -12,6 +12,11 @@ from textgym.rewards.composed import WeightedSum
 from textgym.rewards.functions import FunctionReward
 from textgym.rewards.programmatic import PROGRAMMATIC
 
+_NEEDS = {
+    "gold": "a task with a gold utility; this one has none",
+    "model": "reward_model=..., a folder or hub name, got None",
+    "teacher": "a task with a gold utility for the teacher to know; this one has none",
+}
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+"
 _TERM = re.compile(rf"\s*([+-]?)\s*(?:({_NUMBER})\s*\*\s*)?([A-Za-z_][\w.:]*)\s*")
 
@@ -21,6 +26,7 @@ def reward_named(
     *,
     gold: RewardFn | None = None,
     make_model: Callable[[], RewardFn] | None = None,
+    make_teacher: Callable[[], RewardFn] | None = None,
     workers: int = 1,
 ) -> RewardFn:
     """Return the reward that an expression such as "0.7*model+0.3*rouge" names.
@@ -29,6 +35,7 @@ def reward_named(
         expression: Names joined by + and -, each with an optional weight.
         gold: What "gold" means, None where the task has none.
         make_model: Makes what "model" means, called only where it is named; None for none.
+        make_teacher: The same for "teacher".
         workers: Threads of a "module:function", see `FunctionReward`.
 
     Raises:
@@ -36,7 +43,9 @@ def reward_named(
             does not have.
     """
     parts = _parsed(expression)
-    rewards = [(weight, _single(name, gold, make_model, workers)) for weight, name in parts]
+    makers = {"gold": None if gold is None else lambda: gold, "model": make_model}
+    makers["teacher"] = make_teacher
+    rewards = [(weight, _single(name, makers, workers)) for weight, name in parts]
     if len(rewards) == 1 and rewards[0][0] == 1.0:
         return rewards[0][1]
     return WeightedSum(rewards)
@@ -60,26 +69,18 @@ def _parsed(expression: str) -> list[tuple[float, str]]:
 
 
 def _single(
-    name: str,
-    gold: RewardFn | None,
-    make_model: Callable[[], RewardFn] | None,
-    workers: int,
+    name: str, makers: Mapping[str, Callable[[], RewardFn] | None], workers: int
 ) -> RewardFn:
-    if name == "gold":
-        if gold is None:
-            raise ValueError("reward 'gold' needs a task with a gold utility; this one has none")
-        return gold
-    if name == "model":
-        if make_model is None:
-            raise ValueError(
-                "reward 'model' needs reward_model=..., a folder or hub name, got None"
-            )
-        return make_model()
+    if name in makers:
+        make = makers[name]
+        if make is None:
+            raise ValueError(f"reward {name!r} needs {_NEEDS[name]}")
+        return make()
     if name in PROGRAMMATIC:
         return PROGRAMMATIC[name]()
     if is_callable_name(name):
         return FunctionReward.from_name(name, workers)
-    known = ["model", "gold", *PROGRAMMATIC]
+    known = [*makers, *PROGRAMMATIC]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"reward must be one of {known} or 'module:function', got {name!r}{hint}")

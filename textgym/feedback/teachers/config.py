@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +17,14 @@ from textgym.feedback.checks import (
     check_text,
     is_number,
 )
+from textgym.feedback.knobs import parse_knobs
 from textgym.feedback.teachers.styles import STYLES
 
 VIEWS = ("whole", "first", "last")
 VIEW_UNITS = ("action", "word", "character")
 PHRASING_SETS = ("seen", "unseen", "all")
 PERFECTLY_RATIONAL = -1.0
+_KINDS: dict[str, type] = {"str": str, "int": int, "float": float}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,21 +173,18 @@ class TeacherConfig:
         return not (leaves or self.delay or self.delay_spread or self.eps_skip or self.skip_rate)
 
     @classmethod
-    def parse(cls, text: str) -> TeacherConfig:
+    def parse(cls, text: str, **defaults: Any) -> TeacherConfig:
         """Read "beta=2,eps_mistake=0.1,keywords=please|thank you"; an empty text is all off.
+
+        Args:
+            text: Settings; they win over the defaults.
+            **defaults: Other defaults than the class's.
 
         Raises:
             ValueError: Not of that form, an unknown knob (the nearest is named), or a bad value.
         """
-        values: dict[str, str | int | float] = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            name, equals, value = (piece.strip() for piece in part.partition("="))
-            if not equals or not value:
-                raise ValueError(f"a teacher is 'knob=value,knob=value', got {part!r} in {text!r}")
-            if name in values:
-                raise ValueError(f"a teacher names each knob once, got {name!r} twice in {text!r}")
-            values[name] = _read(name, value)
-        return cls(**values)  # type: ignore[arg-type]
+        kinds = {f.name: _KINDS[str(f.type).split(" ")[0]] for f in fields(cls)}
+        return cls(**{**defaults, **parse_knobs(text, kinds, "a teacher")})
 
 
 def calibrated(config: TeacherConfig, gold_scores: Sequence[float] | np.ndarray) -> TeacherConfig:
@@ -204,25 +203,6 @@ def calibrated(config: TeacherConfig, gold_scores: Sequence[float] | np.ndarray)
     if not scores.std() > 0:
         raise ValueError(f"gold_scores must differ, got {scores.size} times {scores[0]!r}")
     return replace(config, gold_mean=float(scores.mean()), gold_std=float(scores.std()))
-
-
-_TEXT_KNOBS = tuple(f.name for f in fields(TeacherConfig) if f.type == "str")
-_WHOLE_KNOBS = tuple(f.name for f in fields(TeacherConfig) if str(f.type).startswith("int"))
-
-
-def _read(name: str, value: str) -> str | int | float:
-    known = [f.name for f in fields(TeacherConfig)]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-        raise ValueError(f"unknown knob {name!r} of a teacher{hint}")
-    if name in _TEXT_KNOBS:
-        return value
-    try:
-        return int(value) if name in _WHOLE_KNOBS else float(value)
-    except ValueError:
-        kind = "an integer" if name in _WHOLE_KNOBS else "a number"
-        raise ValueError(f"{name} must be {kind}, got {value!r}") from None
 
 
 def _check_whole(name: str, value: int, *, least: int = 0) -> None:

@@ -1,0 +1,155 @@
+"""`reward="teacher"`: a simulated teacher scores episodes, through the broker and the store.
+
+Shape letter: N episodes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from textgym.config import TextEnvConfig
+from textgym.feedback.broker import BrokerConfig, FeedbackBroker
+from textgym.feedback.episode_judge import EpisodeJudge
+from textgym.feedback.prices import Prices
+from textgym.feedback.queries import Query
+from textgym.feedback.records import FeedbackRecord, LanguageFeedback, Score
+from textgym.feedback.responses import Response
+from textgym.feedback.store import FeedbackStore
+from textgym.feedback.teachers import TeacherConfig, build_teacher
+from textgym.feedback.teachers.critic import Critic, rubric_critic
+from textgym.types import Episode
+
+
+class TeacherReward:
+    """An `AskedReward`: a question for each episode that ends, and what was answered by now.
+
+    A round of asking is a step of the environment. Answers that come after their episode was
+    settled are in the store like all others, and pay nothing.
+
+    Attributes:
+        name: "teacher".
+        asked_terms: Its one term.
+        answers_at_once: Whether the teacher answers everything in the round of asking, and no
+            budget can keep it from being asked.
+        broker: Asks; its `store` holds the answers.
+    """
+
+    name = "teacher"
+    asked_terms = frozenset({"teacher"})
+
+    def __init__(
+        self,
+        broker: FeedbackBroker,
+        judge: EpisodeJudge,
+        *,
+        kind: str = "score",
+        answers_at_once: bool = True,
+        critic: Critic | None = None,
+    ) -> None:
+        """Ask by `broker`.
+
+        Args:
+            broker: With a teacher that reads the responses' gold.
+            judge: Knows the gold of an episode.
+            kind: "score" or "language".
+            answers_at_once: What the teacher and the budget promise.
+            critic: Turns words into numbers; needed for "language".
+        """
+        self.broker, self.answers_at_once = broker, answers_at_once
+        self._judge, self._kind, self._critic = judge, kind, critic
+        self._has_begun = False
+        self._values: dict[str, list[float]] = {}
+        self._collected: set[str] = set()
+
+    def ask(self, episodes: Sequence[Episode]) -> list[Episode]:
+        """Ask about the episodes that a step ended; see `AskedReward`."""
+        for query_id in self._collected:
+            self._values.pop(query_id, None)
+        self._collected.clear()
+        if self._has_begun:
+            self.broker.next_round()
+        self._has_begun = True
+        return self._asked(episodes)
+
+    def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
+        """Return what has been answered, (N,) float32, NaN for what has not.
+
+        Episodes without a `query_id` are asked about now.
+        """
+        asked = iter(self._asked([e for e in episodes if not e.query_id]))
+        ids = [e.query_id or next(asked).query_id for e in episodes]
+        received = self.broker.poll()
+        received.raise_rejected()
+        for record in received.records:
+            if record.query_id in self._values:
+                self._values[record.query_id].append(self._value(record))
+        self._collected.update(ids)
+        means = [np.mean(self._values[i]) if self._values.get(i) else np.nan for i in ids]
+        return np.array(means, dtype=np.float32)
+
+    def _asked(self, episodes: Sequence[Episode]) -> list[Episode]:
+        if not episodes:
+            return []
+        golds = self._judge.gold_scores(episodes)
+        queries = []
+        for episode, gold in zip(episodes, golds, strict=True):
+            response = Response.of_episode(replace(episode, gold_score=gold))
+            queries.append(Query(kind=self._kind, prompt=response.prompt, responses=(response,)))
+        self.broker.submit(queries)
+        self._values.update((query.query_id, []) for query in queries)
+        return [replace(e, query_id=q.query_id) for e, q in zip(episodes, queries, strict=True)]
+
+    def _value(self, record: FeedbackRecord) -> float:
+        if isinstance(record, Score):
+            return record.value
+        assert isinstance(record, LanguageFeedback) and self._critic is not None
+        return self._critic.score(record.words)
+
+
+def open_teacher_reward(
+    config: TextEnvConfig, judge: EpisodeJudge, gold_scale: tuple[float, float]
+) -> TeacherReward:
+    """Return the reward that an environment's `teacher` arguments describe.
+
+    Args:
+        config: The environment's arguments.
+        judge: Knows the gold.
+        gold_scale: Mean and standard deviation of gold, unless `config.teacher` names its own.
+
+    Raises:
+        ValueError: A knob or a price that does not exist, or a budget that cannot buy one label.
+    """
+    person = TeacherConfig.parse(
+        config.teacher or "", gold_mean=gold_scale[0], gold_std=gold_scale[1]
+    )
+    folder = None
+    if config.teacher_store is None:
+        folder = tempfile.TemporaryDirectory(prefix="textgym-", ignore_cleanup_errors=True)
+    location = config.teacher_store or Path(str(folder and folder.name)) / "feedback.db"
+    broker = FeedbackBroker(
+        build_teacher(person, judge),
+        FeedbackStore(location),
+        BrokerConfig(budget=config.teacher_budget, answers_per_query=person.answers_per_query),
+        prices=Prices.parse(config.teacher_prices or ""),
+    )
+    reward = TeacherReward(
+        broker,
+        judge,
+        kind=config.teacher_feedback,
+        answers_at_once=person.answers_at_once and config.teacher_budget is None,
+        critic=rubric_critic() if config.teacher_feedback == "language" else None,
+    )
+    weakref.finalize(reward, _close, broker.store, folder)
+    return reward
+
+
+def _close(store: FeedbackStore, folder: tempfile.TemporaryDirectory[str] | None) -> None:
+    store.close()
+    if folder is not None:
+        folder.cleanup()

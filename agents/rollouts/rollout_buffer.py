@@ -90,6 +90,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         self.step_values = np.zeros(shape, np.float32)
         self.is_end = np.zeros(shape, bool)
         self.is_valid = np.zeros(shape, bool)
+        self._unanswered: np.ndarray | None = None
         position_type = np.uint16 if self.width < 2**16 else np.int32
         self.positions = np.zeros(shape, position_type)
         self.ids = np.zeros(0, self._id_type)
@@ -160,10 +161,34 @@ class SequenceRolloutBuffer(RolloutBuffer):
         self.segments = np.array(self._bounds, np.int32).reshape(-1, 4)
         self._pieces, self._bounds = [], []
 
+    def set_rewards(self, rewards: np.ndarray) -> None:
+        """Take settled rewards, (T, N); NaN marks the steps of an episode that nobody scored.
+
+        `compute_returns_and_advantage` leaves these steps out; until then they count as played.
+        """
+        is_missing = np.isnan(rewards.T)
+        self.rewards[:, : len(rewards)] = np.where(is_missing, 0.0, rewards.T)
+        if is_missing.any():
+            self._unanswered = np.zeros(self.is_valid.shape, bool)
+            self._unanswered[:, : len(rewards)] = is_missing
+
+    def _leave_out_unanswered(self) -> None:
+        """Drop the segments of episodes without a score, and their steps."""
+        if self._unanswered is None:
+            return
+        rows, starts = self.segments[:, 0], self.segments[:, 1]
+        kept = np.flatnonzero(~self._unanswered[rows, starts])
+        pieces = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in kept]
+        self.ids = np.concatenate([self.ids[:0], *pieces])
+        self.offsets = np.cumsum([0, *(len(piece) for piece in pieces)])
+        self.segments = self.segments[kept]
+        self.is_valid &= ~self._unanswered
+        self._unanswered = None
+
     def compute_returns_and_advantage(
         self, last_values: np.ndarray | th.Tensor, dones: np.ndarray
     ) -> None:
-        """Whiten the rewards where asked, then fill `advantages`.
+        """Leave out what has no score, whiten the rewards where asked, then fill `advantages`.
 
         Args:
             last_values: (N,) V of the observations after the last step.
@@ -172,7 +197,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
         del dones
         if isinstance(last_values, th.Tensor):
             last_values = last_values.detach().cpu().numpy()
-        if self.whiten_rewards:
+        self._leave_out_unanswered()
+        if self.whiten_rewards and self.is_valid.any():
             self.rewards[self.is_valid] = whiten(self.rewards[self.is_valid], shift_mean=False)
         self.advantages = np.ascontiguousarray(
             generalized_advantages(

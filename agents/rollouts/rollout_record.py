@@ -102,13 +102,13 @@ class RolloutRecord:
 
     def settle(self, settling: SettlesRewards, buffer: SequenceRolloutBuffer) -> None:
         """Fetch the withheld rewards into the buffer and complete the episodes' ends."""
-        rewards = settling.settle_rewards()
-        buffer.rewards[:, : len(rewards)] = rewards.T
+        buffer.set_rewards(settling.settle_rewards())
         self.ends = [
             EpisodeEnd(
                 step=settled.step,
                 row=settled.row,
                 score=settled.score,
+                is_answered=settled.score is not None,
                 gold_score=settled.gold_score,
                 finish_reason=settled.episode.finish_reason,
                 ref_log_prob=_sum_or_none(settled.ref_log_probs),

@@ -6,6 +6,7 @@ Shape letters: T steps of a rollout, N environments, L observation width.
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -350,7 +351,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
         for name, value in metrics.items():
             self.logger.record(name, value)
         assert self.ep_info_buffer is not None
-        self.ep_info_buffer.extend({"r": e.env_return, "l": e.n_tokens} for e in episodes)
+        answered = [e for e in episodes if e.end.is_answered]
+        self.ep_info_buffer.extend({"r": e.env_return, "l": e.n_tokens} for e in answered)
         if self.facts is not None:
             self.samples = record.samples(self.facts, self.num_timesteps)
 
@@ -374,6 +376,13 @@ class SequenceRollouts(OnPolicyAlgorithm):
 
     def train(self) -> None:
         """Run SB3's update, timed, and record the gradient norm."""
+        if not len(self.rollout_buffer.segments):
+            warnings.warn(
+                "no episode of this rollout was scored by its teacher: the policy stays as it is",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return
         started = time.perf_counter()
         with out_of_memory_named("update", self._update_sizes()):
             super().train()

@@ -44,6 +44,8 @@ class EpisodeEnd:
         gold_score: None where the task has none.
         finish_reason: "eos", "stop" or "length"; "" where unknown.
         ref_log_prob: log pi_ref of the whole response, nats; None where unknown.
+        is_answered: False where a teacher was asked for the score and had not answered: nothing is
+            learned from the episode.
     """
 
     step: int
@@ -52,6 +54,7 @@ class EpisodeEnd:
     gold_score: float | None = None
     finish_reason: str = ""
     ref_log_prob: float | None = None
+    is_answered: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +156,7 @@ def rollout_metrics(
         log_probs: (M,) log pi(a|s) of all steps that count, nats.
     """
     kl = mean_kl(episodes)
+    answered = [episode for episode in episodes if episode.end.is_answered]
     scores = [episode.end.score for episode in episodes]
     found: Mapping[str, float | None] = {
         "score": _mean(scores),
@@ -160,7 +164,8 @@ def rollout_metrics(
         "gold_score": _mean(episode.end.gold_score for episode in episodes),
         "kl": kl,
         "kl_coef": kl_coef,
-        "reward": _mean(e.env_return - kl_coef * e.log_prob for e in episodes),
+        "reward": _mean(e.env_return - kl_coef * e.log_prob for e in answered),
+        "answered": len(answered) / len(episodes) if len(answered) < len(episodes) else None,
         "response_tokens": _mean(float(episode.n_tokens) for episode in episodes),
         "eos_rate": _mean(
             float(e.end.finish_reason == "eos") for e in episodes if e.end.finish_reason

@@ -89,6 +89,38 @@ def test_waiting_steps_are_dropped() -> None:
     assert buffer.values.shape == buffer.returns.shape == (2,)
 
 
+def test_episodes_without_a_score_are_left_out() -> None:
+    answered, whole = (
+        make_buffer(3, 2, gamma=1.0, gae_lambda=0.5),
+        make_buffer(3, 2, gae_lambda=0.5),
+    )
+    for buffer in (answered, whole):
+        fill_by_hand(buffer)
+    rewards = np.array([[np.nan, 0.5], [np.nan, 0.5], [2.0, 0.5]])  # (T, N): row 0's first episode
+    answered.set_rewards(rewards)
+    assert answered.n_transitions == 6  # counted as played
+    for buffer in (answered, whole):
+        buffer.compute_returns_and_advantage(np.array([100.0, 200.0]), np.zeros(2))
+    assert answered.segments.tolist() == [[0, 2, 3, 1], [1, 0, 3, 1]]
+    assert answered.ids.tolist() == [8, 7, 3, 5, 6, 7] and answered.n_transitions == 4
+    assert len(answered.values) == len(answered.returns) == 4
+    assert np.isfinite(answered.returns).all()
+    ours, theirs = answered.pack(np.array([0, 1])), whole.pack(np.array([1, 2]))
+    for name in ("actions", "old_values", "old_log_prob", "advantages", "returns"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+    assert ours.observations["ids"].tolist() == theirs.observations["ids"].tolist()
+    (group,) = answered.deal(None)
+    assert sorted(group) == [0, 1]
+
+
+def test_a_rollout_that_nobody_scored_deals_nothing() -> None:
+    buffer = make_buffer(3, 2, whiten_rewards=True)
+    fill_by_hand(buffer)
+    buffer.set_rewards(np.full((3, 2), np.nan))
+    buffer.compute_returns_and_advantage(np.zeros(2), np.zeros(2))
+    assert buffer.n_transitions == 0 and list(buffer.get(4)) == []
+
+
 def fill_at_random(buffer: SequenceRolloutBuffer, prompt: int, longest: int) -> None:
     rng = np.random.default_rng(0)
     lengths = np.full(buffer.n_envs, prompt)

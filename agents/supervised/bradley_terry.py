@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from textgym.agents.reward_learning.losses import bradley_terry_losses
 from textgym.agents.supervised.packed_sequences import (
     pack,
     packed_length,
@@ -92,19 +92,6 @@ class BradleyTerry:
                 places.append((number[self.encoded[row][0]], number[self.encoded[row][1]]))
         sides = torch.tensor(places, device=scores.device)
         return rows, scores[sides[:, 0]], scores[sides[:, 1]]
-
-
-def bradley_terry_losses(chosen: Tensor, rejected: Tensor, is_tie: Tensor) -> Tensor:
-    """Loss of each comparison, (R,) nats; a tie is half a win for either side.
-
-    Args:
-        chosen: (R,) raw scores.
-        rejected: (R,) raw scores.
-        is_tie: (R,) bool.
-    """
-    gap = chosen - rejected
-    won, lost = -F.logsigmoid(gap), -F.logsigmoid(-gap)
-    return torch.where(is_tie, (won + lost) / 2, won)
 
 
 def _groups(pairs: Sequence[PreferencePair]) -> list[list[int]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedModel
 
+from textgym.agents.reward_learning.ensembles import normalisation
 from textgym.agents.storage.checkpoint import save_folder, save_json
 from textgym.agents.supervised.bradley_terry import BradleyTerry
 from textgym.agents.supervised.preference_data import PreferencePair, split_by_prompt
@@ -148,18 +149,6 @@ def train_reward_model(
     plain = {**asdict(result), "folder": result.folder.name, "config": asdict(config)}
     save_json(output / "results.json", plain)
     return result
-
-
-def normalisation(scores: np.ndarray) -> tuple[float, float]:
-    """Gain and bias with which `gain * score + bias` has mean 0 and standard deviation 1.
-
-    Raises:
-        ValueError: Fewer than two scores, or all the same.
-    """
-    spread = float(np.std(scores, dtype=np.float64)) if len(scores) > 1 else 0.0
-    if spread < 1e-12:
-        raise ValueError(f"expected scores that differ, got {len(scores)} with spread {spread!r}")
-    return 1 / spread, -float(np.mean(scores, dtype=np.float64)) / spread
 
 
 def _encoder(

@@ -1,15 +1,14 @@
-"""Reward models: losses by hand, a toy preference, normalisation, what is saved, errors."""
+"""Reward models: a toy preference, normalisation, what is saved, errors."""
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from textgym.agents.supervised.bradley_terry import BradleyTerry, bradley_terry_losses
+from textgym.agents.supervised.bradley_terry import BradleyTerry
 from textgym.agents.supervised.preference_data import PreferencePair
 from textgym.agents.supervised.reward_training import (
     RewardTrainingConfig,
-    normalisation,
     train_reward_model,
 )
 from textgym.agents.supervised.scoring_head import classifier_from, raw_scores, score_sequences
@@ -36,19 +35,6 @@ def settings(model, **changes):
         **{"model": str(model), "batch_tokens": 256, "learning_rate": 3e-3, "device": "cpu"}
         | changes
     )
-
-
-def test_losses_by_hand():
-    chosen, rejected = torch.tensor([2.0, 0.0, 1.0]), torch.tensor([0.0, 1.0, 1.0])
-    ties = torch.tensor([False, False, True])
-    # -log sigmoid(2), -log sigmoid(-1), and log 2 for the tie.
-    expected = [0.126928, 1.313262, 0.693147]
-    assert bradley_terry_losses(chosen, rejected, ties).tolist() == pytest.approx(
-        expected, abs=1e-5
-    )
-    gap = torch.tensor([1.0])
-    tie = bradley_terry_losses(gap, torch.zeros(1), torch.tensor([True]))
-    assert tie.item() == pytest.approx((0.313262 + 1.313262) / 2, abs=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt"])
@@ -125,12 +111,6 @@ def test_normalisation_gives_mean_0_and_deviation_1(tmp_path, tiny_model_folder)
     scores = np.asarray(scorer.score_ids([list(map(int, s)) for s in sequences]))
     assert scores.mean() == pytest.approx(0, abs=1e-3)
     assert scores.std() == pytest.approx(1, abs=1e-3)
-
-
-def test_normalisation_by_hand():
-    assert normalisation(np.array([1.0, 3.0])) == (1.0, -2.0)
-    with pytest.raises(ValueError, match="expected scores that differ"):
-        normalisation(np.array([2.0, 2.0]))
 
 
 def test_reference_samples_are_drawn_where_asked(tmp_path, tiny_model_folder):

@@ -1,0 +1,1 @@
+"""Collect, ask, learn the reward, improve the policy, and again: on a budget."""

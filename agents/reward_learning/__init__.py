@@ -1,0 +1,1 @@
+"""Learning a reward from scores, comparisons and words at once."""

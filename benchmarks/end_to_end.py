@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import gymnasium as gym
@@ -67,10 +67,10 @@ class PPOContender:
             device: Where models run.
         """
         self.env, self._work, self._num_rows, self._device = env, work, num_rows, device
-        self.agent = self._agent(n_steps=env.unwrapped.max_new_tokens)
-        counter = self._learn(1)
-        played = env.unwrapped.max_new_tokens * num_rows
-        self.n_steps = max(1, round(played / counter.num_episodes * work.num_episodes / num_rows))
+        self.agent = self._agent(n_steps=2 * env.unwrapped.max_new_tokens)
+        self._learn(1)
+        mean_length = mean(episode["l"] for episode in self.agent.ep_info_buffer)
+        self.n_steps = max(1, round(mean_length * work.num_episodes / num_rows))
         self.agent = self._agent(self.n_steps)
 
     def run(self, num_batches: int, clock: Callable[[], float]) -> tuple[Counter, float, int]:

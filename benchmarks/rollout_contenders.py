@@ -22,6 +22,7 @@ from benchmarks.rollout_models import ENV_ID
 from textgym.models.loading import load_causal_lm, load_sequence_classifier
 from textgym.models.sampling import log_probs_of, sample
 from textgym.models.trunk import hidden_states, trunk_and_head
+from textgym.prompt_choice import PromptEncoder
 
 
 class LiteralLoop:
@@ -114,9 +115,11 @@ class Conventional:
 
     def _batches(self, env: Any, size: int) -> Iterator[list[list[int]]]:
         generator = np.random.default_rng(0)
+        config = env.config
+        encoder = PromptEncoder(env.tokenizer, env.max_prompt_tokens, config.prompt_overflow)
         while True:
             ids = generator.integers(0, len(env.task.prompts), size)
-            yield [env.tokenizer.encode(env.task.prompts[int(i)].text) for i in ids]
+            yield [encoder.encode(env.task.prompts[int(i)]) for i in ids]
 
     def sample(self) -> int:
         """Return the tokens of some batches of `generate()`."""

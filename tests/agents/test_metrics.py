@@ -56,6 +56,9 @@ def logged(tiny_model_folder: Path, tiny_reward_folder: Path) -> dict[str, set[s
             max_prompt_tokens=40,
             max_new_tokens=4,
             device="cpu",
+            reward="0.5*model+0.5*teacher",
+            teacher="skip_rate=0.5",
+            reward_timing="deferred",
         )
         agent = algorithm("TransformerPolicy", env, n_steps=8, seed=0, device="cpu", **arguments)
         writer = Keys()

@@ -7,13 +7,19 @@ import time
 import numpy as np
 import pytest
 
-from textgym.envs_registry.summarize_posts.gold import FACT_CREDIT, FLOOR, SummarizeGold, gold_terms
+from textgym.envs_registry.summarize_posts.gold import (
+    FACT_CREDIT,
+    FLOOR,
+    SummarizeGold,
+    gold_terms,
+    summary_findings,
+)
 from textgym.envs_registry.summarize_posts.grammar import read_clause
 from textgym.envs_registry.summarize_posts.humans import ideal_summary, reference_summary
 from textgym.envs_registry.summarize_posts.phrasings import SUMMARY_CLAUSES
 from textgym.envs_registry.summarize_posts.posts import SummarizePosts
 from textgym.envs_registry.summarize_posts.wording import phrase, words_of
-from textgym.rewards.base import RewardFn, score_episodes
+from textgym.rewards.base import ExplainsGold, RewardFn, score_episodes
 from textgym.types import Episode, Prompt
 
 FACTS = {
@@ -239,3 +245,52 @@ def test_fast_enough(posts):
     start = time.perf_counter()
     SummarizeGold()(episodes)
     assert len(episodes) / (time.perf_counter() - start) > 3_000
+
+
+def said(facts, response, finish_reason="eos"):
+    found = summary_findings(facts, response, finish_reason)
+    return [f"{f.aspect} {f.subject}".strip() for f in found]
+
+
+def test_findings_name_what_the_utility_counts():
+    facts = FACTS
+    assert said(facts, IDEAL)[0].startswith("covered")
+    assert not [text for text in said(facts, IDEAL) if not text.startswith("covered")]
+    assert said(facts, "My sister broke my bike.") == [
+        "missing the outcome",
+        "missing the question",
+        "missing what was tried",
+        "covered what happened",
+        "covered the thing",
+        "covered the person",
+    ]
+    wrong = said(facts, "My brother broke my bike.")
+    assert wrong.index("wrong the person") < wrong.index("missing the outcome")
+    twice = said(facts, "My sister broke my bike. My sister broke my bike.")
+    assert "repeated" in twice
+    assert "repeated" not in wrong
+    assert said(facts, "bla bla bla", "length")[0] == "broken"
+    assert "unfinished" in said(facts, "My sister broke my bike.", "length")
+    long = "My sister broke my bike. " * 8
+    assert "too_long" in said(facts, long)
+
+
+def test_findings_of_the_human_summaries_agree_with_the_utility(posts):
+    for post in posts[:100]:
+        reference = post.references[0]
+        terms = gold_terms(post.facts, reference, "eos")
+        found = summary_findings(post.facts, reference, "eos")
+        names = {finding.aspect for finding in found}
+        assert ("irrelevant" in names) == (terms["distractors"] < 0)
+        assert ("wrong" in names) == (terms["wrong"] < 0)
+        assert ("repeated" in names) == (terms["repetition"] < 0)
+        assert ("broken" in names) == (terms["fluency"] < 0)
+        told = [finding for finding in found if finding.aspect in ("covered", "missing", "wrong")]
+        assert len({f.subject for f in told} - {"he or she"}) == len(FACT_CREDIT)
+
+
+def test_the_gold_explains_itself(posts):
+    assert isinstance(SummarizeGold(), ExplainsGold)
+    shown = episode(posts[0], posts[0].references[0])
+    expected = summary_findings(posts[0].facts, posts[0].references[0], "eos")
+    assert SummarizeGold().findings(shown) == expected

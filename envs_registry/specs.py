@@ -16,7 +16,8 @@ class EnvRow:
         id: What `gym.make` is given.
         entry_point: "module:class" of the single environment.
         vector_entry_point: "module:class" of the vector environment.
-        family: "RLHF" for tasks, "Probe" for tiny ones with a known answer.
+        family: "RLHF" for tasks, "Probe" for tiny ones with a known answer, "Control" for
+            environments without text, paid by feedback alone.
         summary: One line.
         kwargs: Strings, numbers and None.
         needs: Arguments without a default: the environment cannot be made without them.
@@ -53,6 +54,20 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         vector_entry_point="textgym.envs_registry.exact_kl:ExactKLVectorEnv",
         family="Probe",
         summary="Six tokens, four steps: the optimum of reward minus KL is known exactly",
+    ),
+    EnvRow(
+        id="RLHF-CartPole-v0",
+        entry_point="textgym.envs_registry.cartpole:CartPoleEnv",
+        vector_entry_point="textgym.envs_registry.cartpole:CartPoleVectorEnv",
+        family="Control",
+        summary="CartPole without text, paid by what was learned from feedback on segments",
+    ),
+    EnvRow(
+        id="RLHF-LunarLander-v0",
+        entry_point="textgym.envs_registry.lunar_lander:LunarLanderEnv",
+        vector_entry_point="textgym.envs_registry.lunar_lander:LunarLanderVectorEnv",
+        family="Control",
+        summary="LunarLander without text, paid by feedback on segments (extra box2d)",
     ),
 )
 

@@ -15,6 +15,7 @@ from textgym.cli.flags import nearest, parse_assignments, with_newlines
 from textgym.config import TextEnvConfig
 from textgym.env_parts import EnvParts
 from textgym.envs_registry.specs import ENVIRONMENTS
+from textgym.wrappers.feedback_env import FeedbackEnv, FeedbackEnvConfig
 
 _TEXTS = ("prompt_template", "stop")  # a shell passes their line ends as two characters
 
@@ -47,11 +48,13 @@ def env_kwargs(env_id: str, assignments: list[str]) -> dict[str, Any]:
     """Return the environment's arguments, typed and checked as its config has them.
 
     Raises:
-        ValueError: An unknown id (the nearest is named), something that is not `name=value`, or a
-            value of the wrong type or out of range.
+        ValueError: An unknown id (the nearest is named), an environment without text, something
+            that is not `name=value`, or a value of the wrong type or out of range.
         TypeError: An unknown argument (the nearest is named).
     """
     env_class, config_class = _classes_of(env_id)
+    if not issubclass(config_class, TextEnvConfig):
+        raise ValueError(f"{env_id!r} has no text: `textgym feedback-loop {env_id}` trains on it")
     given = parse_assignments(assignments, typing.get_type_hints(config_class))
     given.update({name: with_newlines(given[name]) for name in _TEXTS if name in given})
     if env_class is not None:
@@ -59,7 +62,7 @@ def env_kwargs(env_id: str, assignments: list[str]) -> dict[str, Any]:
     return given
 
 
-def config_class_of(env_id: str) -> type[TextEnvConfig]:
+def config_class_of(env_id: str) -> type[TextEnvConfig] | type[FeedbackEnvConfig]:
     """Return the config class of a registered environment.
 
     Raises:
@@ -68,7 +71,9 @@ def config_class_of(env_id: str) -> type[TextEnvConfig]:
     return _classes_of(env_id)[1]
 
 
-def _classes_of(env_id: str) -> tuple[type[EnvParts] | None, type[TextEnvConfig]]:
+def _classes_of(
+    env_id: str,
+) -> tuple[type[EnvParts] | None, type[TextEnvConfig] | type[FeedbackEnvConfig]]:
     if ":" in env_id and "" not in sys.path:
         sys.path.insert(0, "")  # a module of the user's lies where the command is called
     try:
@@ -81,4 +86,6 @@ def _classes_of(env_id: str) -> tuple[type[EnvParts] | None, type[TextEnvConfig]
     creator = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else None
     if isinstance(creator, type) and issubclass(creator, EnvParts):
         return creator, creator.config_class
+    if isinstance(creator, type) and issubclass(creator, FeedbackEnv):
+        return None, creator.config_class
     return None, TextEnvConfig

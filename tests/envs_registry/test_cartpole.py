@@ -1,0 +1,19 @@
+"""What a comparison of CartPole's segments can say."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+import textgym  # noqa: F401
+
+
+def test_only_the_end_tells_segments_apart() -> None:
+    """Each step truly pays 1: equal lengths are ties, and an early end is worth less."""
+    env = gym.make("RLHF-CartPole-v0", segment_length=4)
+    env.reset(seed=0)
+    while not env.step(0)[2]:  # always to the left: falls soon
+        pass
+    golds = [s.as_response().gold_score for s in env.get_wrapper_attr("feedback").pool.all()]
+    assert golds[:-1] == [4.0] * (len(golds) - 1) and 0 < golds[-1] <= 4.0
+    segments = env.get_wrapper_attr("feedback").pool.all()
+    assert [segment.terminated for segment in segments] == [False] * (len(golds) - 1) + [True]

@@ -147,3 +147,29 @@ def test_help_lists_the_sub_commands(capsys: pytest.CaptureFixture) -> None:
     assert feedback("erase", "--help") == 0
     out = capsys.readouterr().out
     assert out.startswith("usage: textgym feedback erase [options] store\n") and "tombstone" in out
+
+
+def test_critic_prints_figures_and_writes_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rated = tmp_path / "rated.jsonl"
+    lines = [{"words": f"{w} {i}", "stars": s} for i in range(20) for w, s in RATED_WORDS]
+    rated.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    out = tmp_path / "figures.json"
+    options = ("--text-column", "words", "--rating-column", "stars", "--json", out)
+    assert feedback("critic", "--rated", rated, *options) == 0
+    printed = capsys.readouterr().out.splitlines()
+    figures = json.loads(out.read_text())
+    assert [item["name"] for item in figures] == [
+        "seen phrasings",
+        "unseen phrasings",
+        "people's words, learned on the rubric alone",
+        "people's words, learned on half of them",
+    ]
+    assert len(printed) == 5 and "unseen phrasings" in printed[2]
+    seen, unseen, zero_shot, learned = (item["pairwise_accuracy"]["mean"] for item in figures)
+    assert seen > unseen > 0.7 and zero_shot > 0.9 and learned > 0.9
+    assert figures[2]["error"] is None
+
+
+RATED_WORDS = [("an excellent answer", 5), ("a terrible answer", 1)]

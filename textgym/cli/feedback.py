@@ -1,4 +1,4 @@
-"""Look after a store of human feedback: count, export, import, erase a person.
+"""Look after a store of human feedback: count, export, import, erase a person; test the critic.
 
 STORE is a file (SQLite) or a URL (postgresql://USER@HOST/NAME; needs textgym[postgres]).
 
@@ -8,6 +8,7 @@ Examples:
   textgym feedback export runs/feedback.db labels.jsonl.gz
   textgym feedback export runs/feedback.db pairs.jsonl --format preference
   textgym feedback erase runs/feedback.db --annotator lab-3 --yes
+  textgym feedback critic
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from textgym.callables import load_callable
 from textgym.dataset_files import read_rows
 from textgym.feedback.record_json import read_jsonl, record_to_json, write_rows
 from textgym.feedback.records import FeedbackRecord
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_export(commands)
     _add_import(commands)
     _add_erase(commands)
+    _add_critic(commands)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -136,6 +139,35 @@ def _add_erase(commands: Any) -> None:
     parser.add_argument("--yes", action="store_true", help="erase; cannot be undone")
 
 
+def _add_critic(commands: Any) -> None:
+    about = """Say how well the critic turns a teacher's words into numbers.
+
+    On the rubric's phrasings that it learned from and on those that it never saw; with --reviews
+    and --rated also on human data. Each figure with its 95 % interval.
+    """
+    parser = commands.add_parser(
+        "critic", help="test the critic of words", description=cleandoc(about)
+    )
+    parser.add_argument(
+        "--reviews",
+        metavar="FILE",
+        help="SQuALITY's human evaluation: its part ratings are put into words, from which the "
+        "overall rating is predicted",
+    )
+    parser.add_argument(
+        "--rated", metavar="FILE", help="people's own words with a rating each (JSONL, JSONL.gz)"
+    )
+    parser.add_argument("--text-column", default="text", help="of --rated [text]")
+    parser.add_argument("--rating-column", default="rating", help="of --rated [rating]")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn [0]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+
+
+def _critic(args: argparse.Namespace) -> int:
+    # By name: its intervals come with the agents, which load torch.
+    return int(load_callable("textgym.cli.feedback_critic:run")(args))
+
+
 def _stats(args: argparse.Namespace) -> int:
     with FeedbackStore(args.store, create=False) as store:
         found = store.statistics()
@@ -217,4 +249,5 @@ _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "import": _import,
     "erase": _erase,
+    "critic": _critic,
 }

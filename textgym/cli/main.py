@@ -36,6 +36,9 @@ COMMANDS = {
     "sft": Command("textgym.cli.sft", "fine-tune a language model on prompts and responses"),
     "reward": Command("textgym.cli.reward", "train a reward model on comparisons"),
     "feedback": Command("textgym.cli.feedback", "count, export, import and erase human feedback"),
+    "feedback-loop": Command(
+        "textgym.cli.feedback_loop", "learn a reward from feedback and a policy from it, in rounds"
+    ),
     "build": Command("textgym.cli.build", "rebuild the models bundled with an environment"),
 }
 

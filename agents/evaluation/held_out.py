@@ -41,6 +41,7 @@ METRIC_TITLES = {
     "win_rate": "win rate over the reference",
 }
 
+TEACHERS_BOOKS = ("teacher_store", "teacher_budget")
 _SEQUENCES_AT_ONCE = 64
 
 
@@ -127,9 +128,13 @@ def make_evaluation_env(
 ) -> gym.vector.VectorEnv:
     """Make the vector environment that `evaluate` plays: held-out prompts and no KL in the reward.
 
+    A teacher's answers of an evaluation are neither stored with those that the agent learned from
+    nor paid from their budget.
+
     Raises:
         ValueError, TypeError: As `gym.make_vec` does for a bad id or keyword argument.
     """
+    kwargs = {name: env_kwargs[name] for name in env_kwargs if name not in TEACHERS_BOOKS}
     fixed = {
         "split": config.split,
         "kl_coef": 0.0,
@@ -137,7 +142,7 @@ def make_evaluation_env(
         "group_size": 1,
     }
     num_envs = min(config.num_envs, config.n_prompts)
-    return gym.make_vec(env_id, num_envs=num_envs, **{**env_kwargs, **fixed})
+    return gym.make_vec(env_id, num_envs=num_envs, **{**kwargs, **fixed})
 
 
 def held_out_prompts(env: gym.vector.VectorEnv, config: EvaluationConfig) -> list[int]:

@@ -60,11 +60,19 @@ class RewardJudge:
         self.reward = reward
 
     def preferences(self, ours: Sequence[Episode], theirs: Sequence[Episode]) -> np.ndarray:
-        """See `Judge.preferences`."""
+        """See `Judge.preferences`.
+
+        Raises:
+            ValueError: The reward is a teacher who leaves an episode unanswered.
+        """
         _check_pairs(ours, theirs)
-        return _wins(
-            score_episodes(self.reward, ours).scores, score_episodes(self.reward, theirs).scores
-        )
+        scores = [score_episodes(self.reward, episodes).scores for episodes in (ours, theirs)]
+        if np.isnan(scores).any():
+            raise ValueError(
+                f"{self.name} left {int(np.isnan(scores).sum())} of {2 * len(ours)} episodes "
+                f"unanswered, so it cannot judge; expected another judge, such as 'gold'"
+            )
+        return _wins(*scores)
 
 
 def _check_pairs(ours: Sequence[Episode], theirs: Sequence[Episode]) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,6 +93,24 @@ class TeacherReward:
         self._collected.update(ids)
         means = [np.mean(self._values[i]) if self._values.get(i) else np.nan for i in ids]
         return np.array(means, dtype=np.float32)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a resumed run needs, the broker's and the teacher's state included.
+
+        JSON values; episodes that have not been settled are not part of it, as they are not part
+        of the environment's.
+        """
+        return {"has_begun": self._has_begun, "broker": self.broker.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned, with the same store.
+
+        Raises:
+            ValueError: As `FeedbackBroker.load_state_dict`.
+        """
+        self.broker.load_state_dict(state["broker"])
+        self._has_begun = bool(state["has_begun"])
+        self._values, self._collected = {}, set()
 
     def _asked(self, episodes: Sequence[Episode]) -> list[Episode]:
         if not episodes:

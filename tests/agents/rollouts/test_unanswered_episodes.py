@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 
 from textgym.agents import A2C, PPO
+from textgym.agents.evaluation.held_out import EvaluationConfig, make_evaluation_env
+from textgym.agents.evaluation.judges import RewardJudge
 from textgym.feedback.episode_judge import EpisodeJudge
 from textgym.feedback.teacher_reward import open_teacher_reward
+from textgym.rollout import rollout
 from textgym.vector_env import TokenVectorEnv
 
 MANY_ENDS = (2, 7, 11, 20, 40, 41, 43)
@@ -112,3 +116,32 @@ def test_a_rollout_that_nobody_scored_leaves_the_policy_as_it_is(
     with pytest.warns(RuntimeWarning, match="no episode of this rollout was scored"):
         agent.learn(6 * 6)
     assert th.equal(before, th.nn.utils.parameters_to_vector(agent.policy.parameters()))
+
+
+def test_a_judge_refuses_a_teacher_who_leaves_episodes_unanswered(
+    make_taught_env: Callable[..., Any],
+) -> None:
+    env = make_taught_env(MANY_ENDS, teacher="skip_rate=0.5")
+    episodes = rollout(env, None, 12, seed=0)
+    with pytest.raises(ValueError, match=r"the teacher left \d+ of 24 episodes unanswered"):
+        RewardJudge("the teacher", env.task.reward).preferences(episodes, episodes)
+
+
+def test_an_evaluation_keeps_its_labels_out_of_the_books(
+    tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    store = tmp_path / "feedback.db"
+    env = make_evaluation_env(
+        "RLHF-Summarize-v0",
+        EvaluationConfig(num_envs=2, n_prompts=2),
+        reference_model=str(tiny_model_folder),
+        reward="teacher",
+        teacher_store=str(store),
+        teacher_budget=1,
+        max_prompt_tokens=40,
+        max_new_tokens=4,
+        device="cpu",
+    )
+    episodes = rollout(env, None, 2, seed=0)
+    assert all(episode.score is not None for episode in episodes)
+    assert not store.exists()

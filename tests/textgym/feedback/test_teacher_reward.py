@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -273,6 +274,29 @@ def test_a_teacher_needs_a_gold_utility_to_know() -> None:
 def test_bad_arguments_are_named(kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**kwargs)
+
+
+def test_a_restored_teacher_goes_on_alike(tmp_path: Path) -> None:
+    kwargs = {
+        "teacher": "score_noise=0.3,drift=0.1,delay=1",
+        "teacher_budget": 5,
+        "teacher_store": str(tmp_path / "feedback.db"),
+        "reward_timing": "deferred",
+    }
+    env = make(1, **kwargs)
+    play(env, [EOS], [EOS])
+    env.settle_rewards()
+    state = json.loads(json.dumps(env.task.reward.state_dict()))  # type: ignore[attr-defined]
+    found = []
+    for again in (env, make(1, **kwargs)):
+        again.task.reward.load_state_dict(state)  # type: ignore[attr-defined]
+        play(again, [EOS], [EOS], [EOS], [EOS])
+        found.append(again.settle_rewards()[:, 0])
+    np.testing.assert_array_equal(found[0], found[1])
+    # Five labels in all: of the four questions, three were paid for, and one answer is not due.
+    assert np.isnan(found[0]).tolist() == [False, False, False, True]
+    with pytest.raises(ValueError, match="saved with the store"):
+        make(1).task.reward.load_state_dict(state)  # type: ignore[attr-defined]
 
 
 def test_the_store_of_an_environment_without_a_path_goes_with_it() -> None:

@@ -139,6 +139,19 @@ class RewardLabels:
         return train, held_out
 
 
+def label_shares(labels: KindLabels, members: int, generator: np.random.Generator) -> np.ndarray:
+    """Share of each of R labels in its kind's loss, for each member: (M, R), sum 1 per member.
+
+    In proportion to the labels' weights; with several members each sees the labels resampled.
+    """
+    times = np.ones((members, len(labels)))
+    if members > 1 and len(labels) > 1:
+        share = np.full(len(labels), 1 / len(labels))
+        times = generator.multinomial(len(labels), share, size=members).astype(np.float64)
+    weights = times * labels.weights
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
 def labels_from_records(
     records: Sequence[FeedbackRecord], critic: Critic | None = None
 ) -> RewardLabels:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from textgym.agents.reward_learning.ensembles import EnsembleRule
-from textgym.agents.reward_learning.labels import KindLabels, RewardLabels
+from textgym.agents.reward_learning.labels import RewardLabels, label_shares
 from textgym.agents.reward_learning.losses import (
     Calibration,
     LossWeights,
@@ -194,7 +194,7 @@ class VectorObjective:
         )
         members = config.members if config.bootstrap else 1
         self.factors = {
-            kind: config.by_kind[kind] * sum(sizes) * _member_weights(found, members, generator)
+            kind: config.by_kind[kind] * sum(sizes) * label_shares(found, members, generator)
             for kind, found in self.kinds.items()
         }
 
@@ -218,16 +218,6 @@ class VectorObjective:
     def _of_kind(self, kind: str, items: np.ndarray) -> np.ndarray:
         rows = items - self.starts[kind]
         return rows[(rows >= 0) & (rows < len(self.kinds[kind]))]
-
-
-def _member_weights(labels: KindLabels, members: int, generator: np.random.Generator) -> np.ndarray:
-    """Weight of each label for each member, (M, N) of sum 1 per member; resampled if M > 1."""
-    times = np.ones((members, len(labels)))
-    if members > 1 and len(labels) > 1:
-        share = np.full(len(labels), 1 / len(labels))
-        times = generator.multinomial(len(labels), share, size=members).astype(np.float64)
-    weights = times * labels.weights
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _reports(

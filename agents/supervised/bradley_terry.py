@@ -11,14 +11,8 @@ import torch
 from torch import Tensor
 
 from textgym.agents.reward_learning.losses import bradley_terry_losses
-from textgym.agents.supervised.packed_sequences import (
-    pack,
-    packed_length,
-    packed_scores,
-    packing_is_exact,
-)
+from textgym.agents.supervised.grouped_scores import GroupedScores
 from textgym.agents.supervised.preference_data import PreferencePair
-from textgym.agents.supervised.scoring_head import raw_scores
 from textgym.agents.supervised.token_batches import sorted_batches
 
 TokenIds = tuple[int, ...]
@@ -46,16 +40,11 @@ class BradleyTerry:
         self.is_tie = np.array([pair.is_tie for pair in pairs], dtype=bool)
         self.groups = _groups(pairs)
         self.sequences = [self._distinct(group) for group in self.groups]
-        self.is_packed = packing_is_exact(model, self.sequences[:4])
-        self.costs = np.array([self._cost(group) for group in self.sequences], dtype=np.int64)
+        self._scores_of = GroupedScores(model, self.sequences)
+        self.is_packed, self.costs = self._scores_of.is_packed, self._scores_of.costs
 
     def _distinct(self, group: Sequence[int]) -> list[TokenIds]:
         return list(dict.fromkeys(ids for row in group for ids in self.encoded[row]))
-
-    def _cost(self, sequences: Sequence[TokenIds]) -> int:
-        if self.is_packed:
-            return packed_length(sequences)
-        return len(sequences) * max(len(ids) for ids in sequences)
 
     def loss(self, items: np.ndarray) -> Tensor:
         """Return the mean loss of the comparisons in the groups `items`."""
@@ -76,17 +65,13 @@ class BradleyTerry:
 
     def _scores(self, items: np.ndarray) -> tuple[list[int], Tensor, Tensor]:
         """Rows of the comparisons in some groups, and the raw scores of their two sides."""
-        groups = [self.sequences[item] for item in items]
-        if self.is_packed:
-            scores = packed_scores(self.model, pack(groups))
-        else:
-            scores = raw_scores(self.model, [ids for group in groups for ids in group])
+        scores = self._scores_of(items)
         rows: list[int] = []
         places: list[tuple[int, int]] = []
         first = 0
-        for item, group in zip(items, groups, strict=True):
-            number = {ids: first + i for i, ids in enumerate(group)}
-            first += len(group)
+        for item in items:
+            number = {ids: first + i for i, ids in enumerate(self.sequences[item])}
+            first += len(number)
             for row in self.groups[item]:
                 rows.append(row)
                 places.append((number[self.encoded[row][0]], number[self.encoded[row][1]]))

@@ -13,12 +13,12 @@ from textgym.agents.reward_learning.ensembles import normalisation
 from textgym.agents.storage.checkpoint import save_folder, save_json
 from textgym.agents.supervised.bradley_terry import BradleyTerry
 from textgym.agents.supervised.preference_data import PreferencePair, split_by_prompt
-from textgym.agents.supervised.response_sampling import sample_responses
+from textgym.agents.supervised.reference_samples import reference_sequences
 from textgym.agents.supervised.reward_measures import RewardMeasures, reward_measures
 from textgym.agents.supervised.scoring_head import classifier_from, score_sequences
 from textgym.agents.supervised.sft import end_token, save_language_model
 from textgym.agents.supervised.training_loop import LoopConfig, Progress, train
-from textgym.models.loading import load_causal_lm, resolve_device
+from textgym.models.loading import resolve_device
 from textgym.models.reward_model import ScoreScale, write_score_scale
 from textgym.tokenizer import Tokenizer, load_tokenizer
 
@@ -145,7 +145,7 @@ def train_reward_model(
         n_held_out=len(held_out),
         progress=state,
     )
-    save_folder(output / "model", _writer(model, tokenizer, gain, bias))
+    save_folder(output / "model", classifier_writer(model, tokenizer, gain, bias))
     plain = {**asdict(result), "folder": result.folder.name, "config": asdict(config)}
     save_json(output / "results.json", plain)
     return result
@@ -181,28 +181,26 @@ def _normalisation_sequences(
     if config.reference_model is None:
         sides = draw.integers(2, size=len(rows))
         return [objective.encoded[r][s] for r, s in zip(rows, sides, strict=True)]
-    device = resolve_device(config.device)
-    reference = load_causal_lm(config.reference_model, device=device, dtype="float32")
     prompts = [
         tuple(tokenizer.encode(pairs[row].prompt)[-config.max_prompt_tokens :]) for row in rows
     ]
-    responses = sample_responses(
-        reference,
+    return reference_sequences(
+        config.reference_model,
         prompts,
-        eos_ids=tokenizer.eos_ids,
+        tokenizer,
         max_new_tokens=config.max_response_tokens,
-        vocab_size=tokenizer.vocab_size,
+        batch_tokens=config.batch_tokens,
         seed=config.seed,
-        batch_size=max(1, config.batch_tokens // max(map(len, prompts))),
-        label="reference samples",
+        device=config.device,
         progress=progress,
     )
-    return [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
 
 
-def _writer(
+def classifier_writer(
     model: PreTrainedModel, tokenizer: Tokenizer, gain: float, bias: float
 ) -> Callable[[Path], None]:
+    """Return what writes a classifier, its tokenizer and its scale into an existing folder."""
+
     def write(folder: Path) -> None:
         save_language_model(model, tokenizer, folder)
         write_score_scale(folder, ScoreScale(gain=gain, bias=bias))

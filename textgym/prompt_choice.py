@@ -32,7 +32,15 @@ class PromptEncoder:
         Raises:
             ValueError: Too long (by choice), or no tokens at all.
         """
-        ids = self._tokenizer.encode(prompt.text)
+        return self.encode_all([prompt])[0]
+
+    def encode_all(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Return `encode` of each prompt; texts that are the same are encoded once."""
+        texts = list(dict.fromkeys(prompt.text for prompt in prompts))
+        ids = dict(zip(texts, self._tokenizer.encode_batch(texts), strict=True))
+        return [self._fitted(prompt, ids[prompt.text]) for prompt in prompts]
+
+    def _fitted(self, prompt: Prompt, ids: list[int]) -> list[int]:
         if not ids:
             raise ValueError(
                 f"prompt {prompt.prompt_id} encodes to no tokens, expected at least one; "

@@ -93,8 +93,8 @@ class TokenMDP:
 
     def reset(self, rows: Iterable[int], prompts: Sequence[Prompt]) -> None:
         """Begin an episode in each of `rows` with its prompt."""
-        for row, prompt in zip(rows, prompts, strict=True):
-            prompt_ids = self._encoder.encode(prompt)
+        encoded = self._encoder.encode_all(prompts)
+        for row, prompt, prompt_ids in zip(rows, prompts, encoded, strict=True):
             if self.reward_timing == "deferred":
                 self.pending.close(self.rows, row)
                 self.pending.begin(row, 0)

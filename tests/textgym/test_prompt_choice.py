@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from textgym.prompt_choice import PromptChooser, PromptEncoder
@@ -33,6 +35,25 @@ def test_too_long_or_empty_by_choice() -> None:
         encode("a b c d", overflow="error")
     with pytest.raises(ValueError, match="prompt 4 encodes to no tokens"):
         encode(" ")
+
+
+def test_prompts_of_one_step_are_encoded_together_and_the_same_text_once() -> None:
+    asked: list[list[str]] = []
+
+    class Counting(SymbolTokenizer):
+        def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+            asked.append(list(texts))
+            return super().encode_batch(texts)
+
+    encoder = PromptEncoder(Counting(TOKENIZER.symbols), 3, "truncate")
+    texts = ["a b", "c", "a b", "a\nb c d", "a b c d"]
+    prompts = [Prompt(prompt_id=i, text=text) for i, text in enumerate(texts)]
+    ids = encoder.encode_all(prompts)
+    assert ids == [[0, 1], [2], [0, 1], [1, 2, 3], [1, 2, 3]]
+    assert asked == [["a b", "c", "a\nb c d", "a b c d"]]
+    assert ids == [encoder.encode(prompt) for prompt in prompts]
+    with pytest.raises(ValueError, match="prompt 9 encodes to no tokens"):
+        encoder.encode_all([*prompts, Prompt(prompt_id=9, text="")])
 
 
 def test_options_for_one_row() -> None:

@@ -8,10 +8,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from textgym.tokenizer import SymbolTokenizer, load_tokenizer, train_sentencepiece
+import textgym.tokenizer as tokenizer_module
+from textgym.tokenizer import (
+    SymbolTokenizer,
+    TextTokenizer,
+    load_tokenizer,
+    train_sentencepiece,
+)
 
 HARD_TEXTS = (
     "",
@@ -43,6 +50,37 @@ def test_any_text_round_trips_and_agrees_with_sentencepiece(tiny_tokenizer_folde
         assert tokenizer.decode(ids) == text
         assert ids == pieces.encode(text)
         assert pieces.decode(ids) == text
+
+
+def test_a_batch_is_encoded_as_each_text_by_hugging_face(tiny_tokenizer_folder: Path):
+    texts = [*HARD_TEXTS, "the</s> dog<s>", *random_texts(100)]
+    tokenizer = TextTokenizer(tiny_tokenizer_folder)
+    assert tokenizer._is_direct
+    expected = [tokenizer.hf.encode(t, add_special_tokens=False) for t in texts]
+    assert tokenizer.encode_batch(texts) == [tokenizer.encode(t) for t in texts] == expected
+    assert tokenizer.encode_batch([]) == []
+    # Someone who shares the Hugging Face tokenizer leaves settings behind.
+    tokenizer.hf(texts, truncation=True, max_length=3, padding="max_length")
+    tokenizer.hf(["the</s>"], split_special_tokens=True)
+    assert tokenizer.encode_batch(texts) == expected
+
+
+def test_a_tokenizer_that_does_more_than_its_backend_is_asked_itself(
+    tiny_tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    load = tokenizer_module._load_hugging_face
+
+    def marking(path: str) -> Any:
+        hf = load(path)
+        plain = hf.encode
+        hf.encode = lambda text, **kwargs: [7, *plain(text, **kwargs)]
+        return hf
+
+    monkeypatch.setattr(tokenizer_module, "_load_hugging_face", marking)
+    tokenizer = TextTokenizer(tiny_tokenizer_folder)
+    assert not tokenizer._is_direct
+    assert tokenizer.encode("the dog")[0] == 7
+    assert tokenizer.encode_batch(["the dog"]) == [tokenizer.encode("the dog")]
 
 
 def test_ids_of_prompt_and_response_decode_to_their_concatenation(tiny_tokenizer_folder: Path):

@@ -32,7 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.task", "textgym.task_parts", "textgym.task_models"),
     ("textgym.mdp_rows", "textgym.masked_reference", "textgym.prompt_choice"),
     ("textgym.response_end", "textgym.scoring"),
-    ("textgym.token_mdp", "textgym.pending_rewards", "textgym.vector_info", "textgym.row_info"),
+    ("textgym.token_mdp", "textgym.pending_rewards", "textgym.token_payments"),
+    ("textgym.vector_info", "textgym.row_info"),
     ("textgym.row_groups", "textgym.row_generators", "textgym.rendering"),
     ("textgym.env_parts", "textgym.token_env", "textgym.vector_env"),
     ("textgym.episode_list",),
@@ -49,7 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.agents.rollouts", "textgym.agents.callbacks"),
     ("textgym.agents.storage", "textgym.agents.ppo", "textgym.agents.a2c"),
     ("textgym.agents.runs", "textgym.agents.evaluation", "textgym.agents.bundles"),
-    ("textgym.agents.feedback_loop",),
+    ("textgym.agents.feedback_loop", "textgym.agents.overoptimization"),
     ("textgym.agents",),
     ("textgym.cli",),
 )

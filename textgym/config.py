@@ -9,10 +9,22 @@ from typing import Any, TypeVar
 
 SPLITS = ("train", "validation", "test")
 REWARD_TIMINGS = ("step", "deferred")
+REWARD_LEVELS = ("response", "token")
+TOKEN_AGGREGATES = ("mean", "sum")
 TEACHER_FEEDBACK = ("score", "language")
 PROMPT_OVERFLOWS = ("truncate", "error")
 DTYPES = ("float32", "bfloat16", "float16")
 STOP_SEPARATOR = "|||"
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "split": SPLITS,
+    "reward_timing": REWARD_TIMINGS,
+    "reward_level": REWARD_LEVELS,
+    "token_aggregate": (None, *TOKEN_AGGREGATES),
+    "teacher_feedback": TEACHER_FEEDBACK,
+    "prompt_overflow": PROMPT_OVERFLOWS,
+    "dtype": DTYPES,
+    "reward_model_dtype": (None, *DTYPES),
+}
 
 ConfigType = TypeVar("ConfigType", bound="TextEnvConfig")
 
@@ -34,6 +46,10 @@ class TextEnvConfig:
         reward_model: Folder or hub name of a one-label classifier, None for the bundled one.
         reward: "model", "gold", "teacher", "rouge", "bleu", "chrf", "length", "module:function" or
             a weighted sum such as "0.7*model+0.3*rouge".
+        reward_level: "response" pays the score at the end; "token" pays the reward model's part of
+            it at every step, so that the steps of an episode sum to the same score.
+        token_aggregate: What of the reward model's numbers at the response's tokens the score is:
+            their "mean" or "sum"; None: as the model was trained, which may be the last one.
         reward_workers: Threads over which a "module:function" reward is called, one episode a
             call: for a slow judge elsewhere. 1 calls it once with all episodes of a batch.
         teacher: The simulated teacher that reward "teacher" asks, "beta=2,delay=3": see
@@ -78,6 +94,8 @@ class TextEnvConfig:
     reference_model: str | None = None
     reward_model: str | None = None
     reward: str = "model"
+    reward_level: str = "response"
+    token_aggregate: str | None = None
     reward_workers: int = 1
     teacher: str | None = None
     teacher_feedback: str = "score"
@@ -108,17 +126,12 @@ class TextEnvConfig:
         """Check types and ranges; messages name the argument, the value and what was expected."""
         for field in fields(self):
             _check_plain(field.name, getattr(self, field.name))
-        _check_choice("split", self.split, SPLITS)
-        _check_choice("reward_timing", self.reward_timing, REWARD_TIMINGS)
-        _check_choice("teacher_feedback", self.teacher_feedback, TEACHER_FEEDBACK)
-        _check_choice("prompt_overflow", self.prompt_overflow, PROMPT_OVERFLOWS)
-        _check_choice("dtype", self.dtype, DTYPES)
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
         for name in ("max_prompt_tokens", "max_new_tokens", "group_size", "reward_workers"):
             check_int(name, getattr(self, name), at_least=1)
         for name in ("data_seed", "min_new_tokens"):
             check_int(name, getattr(self, name), at_least=0)
-        if self.reward_model_dtype is not None:
-            _check_choice("reward_model_dtype", self.reward_model_dtype, DTYPES)
         if not isinstance(self.reward_model_offload, bool):
             raise ValueError(
                 f"reward_model_offload must be True or False, got {self.reward_model_offload!r}"
@@ -195,8 +208,9 @@ def _check_plain(name: str, value: object) -> None:
         )
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
     if value not in choices:
-        near = difflib.get_close_matches(str(value), choices, n=1)
+        words = [choice for choice in choices if choice is not None]
+        near = difflib.get_close_matches(str(value), words, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"{name} must be one of {choices}, got {value!r}{hint}")

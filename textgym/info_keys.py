@@ -26,6 +26,8 @@ def expected_step_keys(env: Any, *, is_end: bool) -> frozenset[str]:
     is_paid = env.reward_timing == "step"
     if is_paid and env.task.make_reference is not None:
         keys |= {"ref_log_prob"}
+    if is_paid and env.config.reward_level == "token":
+        keys |= {"token_reward"}
     if not is_end:
         return keys
     keys |= END_KEYS

@@ -23,6 +23,7 @@ _ARRAYS = (
     "ended",
     "rewards",
     "ref_log_probs",
+    "token_rewards",
 )
 
 
@@ -39,6 +40,8 @@ class MDPRows:
         ended: (N,) bool, True from an episode's end (and before the first reset) to the reset.
         rewards: (N, T) float64 by action; NaN where withheld.
         ref_log_probs: (N, T) float64 by action, nats; NaN where unknown.
+        token_rewards: (N, T) float64 by action, what the learned reward says of it; NaN where
+            unknown, and everywhere unless rewards are paid by token.
         prompts: N items, None before the first reset.
         generators: N states of bit generators in a snapshot; empty in the live rows.
     """
@@ -51,6 +54,7 @@ class MDPRows:
     ended: np.ndarray
     rewards: np.ndarray
     ref_log_probs: np.ndarray
+    token_rewards: np.ndarray
     prompts: list[Prompt | None]
     generators: list[dict[str, Any]]
 
@@ -66,6 +70,7 @@ class MDPRows:
             ended=np.ones(num_rows, dtype=np.bool_),
             rewards=np.full((num_rows, max_actions), np.nan),
             ref_log_probs=np.full((num_rows, max_actions), np.nan),
+            token_rewards=np.full((num_rows, max_actions), np.nan),
             prompts=[None] * num_rows,
             generators=[],
         )
@@ -84,6 +89,7 @@ class MDPRows:
         self.ended[row] = False
         self.rewards[row] = np.nan
         self.ref_log_probs[row] = np.nan
+        self.token_rewards[row] = np.nan
         self.prompts[row] = prompt
 
     def copy_of(self, rows: np.ndarray) -> MDPRows:

@@ -111,12 +111,25 @@ class PendingRewards:
         still_open = [self._open_segment(rows, row, None) for row in range(len(rows))]
         segments = [*self._closed, *(s for s in still_open if s is not None)]
         log_probs = _log_probs(segments, sequence_log_probs)
-        for segment, values in zip(segments, log_probs, strict=True):
+        token_rewards = scorer.token_rewards([segment.sequence for segment in segments])
+        for segment, values, tokens in zip(segments, log_probs, token_rewards, strict=True):
             stop = segment.first_step + segment.size
-            paid = 0.0 if values is None else kl_coef * values
-            rewards[segment.first_step : stop, segment.row] = paid
+            own = rewards[segment.first_step : stop, segment.row]
+            own += 0.0 if values is None else kl_coef * values
+            if tokens is not None and scorer.tokens is not None:
+                own += scorer.tokens.payments(tokens)[segment.first_action :]
+        segments = [
+            _with_tokens(segment, tokens)
+            for segment, tokens in zip(segments, token_rewards, strict=True)
+        ]
         settled = self._score(segments, log_probs, rewards, scorer, kl_coef)
-        self._write_history(rows, still_open, log_probs[len(self._closed) :], rewards)
+        num_closed = len(self._closed)
+        self._write_history(rows, still_open, log_probs[num_closed:], rewards)
+        for open_segment, tokens in zip(
+            (s for s in still_open if s is not None), token_rewards[num_closed:], strict=True
+        ):
+            if tokens is not None:
+                rows.token_rewards[open_segment.row, : len(tokens)] = tokens
         self.restart(rows)
         return rewards.astype(np.float32), settled
 
@@ -189,6 +202,13 @@ def _log_probs(
     if sequence_log_probs is None or not segments:
         return [None] * len(segments)
     return list(sequence_log_probs([segment.sequence for segment in segments]))
+
+
+def _with_tokens(segment: _Segment, tokens: np.ndarray | None) -> _Segment:
+    if segment.episode is None or tokens is None:
+        return segment
+    episode = replace(segment.episode, token_rewards=tuple(tokens.astype(np.float64).tolist()))
+    return replace(segment, episode=episode)
 
 
 def _settled(step: int, row: int, episode: Episode) -> SettledEpisode:

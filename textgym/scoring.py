@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from textgym.reference import ResponseSequence
 from textgym.rewards.base import AskedReward, RewardFn, score_episodes
+from textgym.rewards.token_level import TokenPart, split_off_tokens
 from textgym.types import Episode
 
 KL_TERM = "kl"
@@ -16,15 +18,36 @@ MISSING_EOS_TERM = "missing_eos"
 
 
 class EpisodeScorer:
-    """Scores batches of finished episodes."""
+    """Scores batches of finished episodes.
+
+    Attributes:
+        tokens: The part of the reward that is paid token by token, None where all of it is paid
+            at the end. Episodes then come with their `token_rewards`.
+    """
 
     def __init__(
-        self, reward: RewardFn, gold: RewardFn | None, missing_eos_score: float | None
+        self,
+        reward: RewardFn,
+        gold: RewardFn | None,
+        missing_eos_score: float | None,
+        reward_level: str = "response",
     ) -> None:
-        """Keep the functions; `missing_eos_score` None scores unended responses like all others."""
-        self._reward, self._gold = reward, gold
-        self._missing_eos_score = missing_eos_score
-        self._asked = reward if isinstance(reward, AskedReward) else None
+        """Keep the functions.
+
+        Args:
+            reward: Scores episodes.
+            gold: Hidden utility, None for none.
+            missing_eos_score: Replaces the score of a response that the cap ended, None: nothing.
+            reward_level: "response" or "token".
+
+        Raises:
+            ValueError: "token" with a reward that no token has a share in.
+        """
+        tokens, rest = (None, reward) if reward_level == "response" else split_off_tokens(reward)
+        self.tokens: TokenPart | None = tokens
+        self._reward: RewardFn | None = rest
+        self._gold, self._missing_eos_score = gold, missing_eos_score
+        self._asked = rest if isinstance(rest, AskedReward) else None
 
     @property
     def answers_at_once(self) -> bool:
@@ -55,17 +78,40 @@ class EpisodeScorer:
         is_scored = [not self._lacks_end(episode) for episode in episodes]
         batch = [episode for episode, scored in zip(episodes, is_scored, strict=True) if scored]
         if batch:
-            named = score_episodes(self._reward, batch).terms
+            named = {} if self._reward is None else score_episodes(self._reward, batch).terms
             for index, slot in enumerate(np.flatnonzero(is_scored)):
                 terms[slot] = {name: float(values[index]) for name, values in named.items()}
+                if self.tokens is not None:
+                    total = self.tokens.total(batch[index].token_rewards)
+                    terms[slot][self.tokens.name] = total
         for episode, of_episode in zip(episodes, terms, strict=True):
             if self._missing_eos_score is not None and self._lacks_end(episode):
                 of_episode[MISSING_EOS_TERM] = float(self._missing_eos_score)
         gold = self._gold_scores(episodes)
         return [
-            replace(_scored(episode, of_episode), gold_score=gold_score)
+            replace(self._scored(episode, of_episode), gold_score=gold_score)
             for episode, of_episode, gold_score in zip(episodes, terms, gold, strict=True)
         ]
+
+    def token_rewards(self, sequences: Sequence[ResponseSequence]) -> list[np.ndarray | None]:
+        """Return the rewards of the response tokens, (T,) each, None where none are paid."""
+        if self.tokens is None or not sequences:
+            return [None] * len(sequences)
+        return list(self.tokens.reward.token_rewards(sequences))
+
+    def _scored(self, episode: Episode, terms: dict[str, float]) -> Episode:
+        """Return the episode with its score, and of the terms what the last step still has to pay.
+
+        The score is the sum over the episode; where tokens were paid before, the last step's term
+        is the rest.
+        """
+        total = float(sum(terms.values()))
+        if math.isnan(total):
+            return replace(episode, score=None, reward_terms={})
+        if self.tokens is not None:
+            name = self.tokens.name if self.tokens.name in terms else MISSING_EOS_TERM
+            terms[name] -= self.tokens.paid_before_end(episode.token_rewards)
+        return replace(episode, score=total, reward_terms=terms)
 
     def _lacks_end(self, episode: Episode) -> bool:
         return self._missing_eos_score is not None and episode.finish_reason == "length"
@@ -79,13 +125,6 @@ class EpisodeScorer:
         for slot, value in zip(slots, values, strict=True):
             scores[slot] = float(value)
         return scores
-
-
-def _scored(episode: Episode, terms: dict[str, float]) -> Episode:
-    total = float(sum(terms.values()))
-    if math.isnan(total):
-        return replace(episode, score=None, reward_terms={})
-    return replace(episode, score=total, reward_terms=terms)
 
 
 def with_kl_term(episode: Episode, kl: float | None) -> tuple[Episode, float]:

@@ -175,6 +175,7 @@ def _reward(
             config.reward_model_dtype or config.dtype,
             offload=config.reward_model_offload,
             token_budget=config.scoring_batch_tokens,
+            token_aggregate=config.token_aggregate,
         )
 
     def make_teacher() -> RewardFn:

@@ -97,6 +97,8 @@ class TokenEnv(EnvParts, gym.Env[np.ndarray, np.int64]):
         info: dict[str, Any] = {"prompt_length": int(rows.prompt_lengths[0])}
         if result.ref_log_probs is not None:
             info["ref_log_prob"] = float(result.ref_log_probs[0])
+        if result.token_rewards is not None:
+            info["token_reward"] = float(result.token_rewards[0])
         info.update(self._mask_info())
         self._ended_episodes = result.episodes
         for episode in result.episodes.values():

@@ -22,6 +22,7 @@ from textgym.prompt_choice import PromptEncoder
 from textgym.response_end import ResponseEnd, episode_of, known_history
 from textgym.scoring import EpisodeScorer, with_kl_term
 from textgym.task import TextTask
+from textgym.token_payments import TokenPayments
 from textgym.types import Episode, Prompt
 
 
@@ -34,12 +35,15 @@ class StepResult:
         ended: (N,) bool, True where this step ended the row's episode.
         ref_log_probs: (N,) float64, nats, 0 where the row did not act; None without a reference
             and where rewards are withheld.
+        token_rewards: (N,) float64, the learned reward of each row's token, 0 where the row did
+            not act; None unless rewards are paid by token, and where they are withheld.
         episodes: Row to episode for the rows that ended; scored unless rewards are withheld.
     """
 
     rewards: np.ndarray
     ended: np.ndarray
     ref_log_probs: np.ndarray | None
+    token_rewards: np.ndarray | None
     episodes: dict[int, Episode]
 
 
@@ -82,7 +86,12 @@ class TokenMDP:
         self._response_end = ResponseEnd(
             task.tokenizer, task.eos_ids, task.stop, config.max_new_tokens
         )
-        self._scorer = EpisodeScorer(task.reward, task.gold, config.missing_eos_score)
+        self._scorer = EpisodeScorer(
+            task.reward, task.gold, config.missing_eos_score, config.reward_level
+        )
+        self._token_payments: TokenPayments | None = None
+        if self._scorer.tokens is not None:
+            self._token_payments = TokenPayments(self._scorer.tokens, num_rows, self.width)
         self._check_timing(config.reward_timing)
         self._row_index = np.arange(num_rows)
 
@@ -141,11 +150,20 @@ class TokenMDP:
         ended[list(episodes)] = True
         self.rows.ended |= ended
         if is_deferred:
-            rewards = self._withhold(episodes)
-        else:
-            rewards, episodes = self._pay(ref_log_probs, episodes, acting)
+            return StepResult(
+                rewards=self._withhold(episodes),
+                ended=ended,
+                ref_log_probs=None,
+                token_rewards=None,
+                episodes=episodes,
+            )
+        rewards, token_rewards, episodes = self._pay(ref_log_probs, episodes, acting)
         return StepResult(
-            rewards=rewards, ended=ended, ref_log_probs=ref_log_probs, episodes=episodes
+            rewards=rewards,
+            ended=ended,
+            ref_log_probs=ref_log_probs,
+            token_rewards=token_rewards,
+            episodes=episodes,
         )
 
     def set_kl_coef(self, value: float) -> None:
@@ -265,21 +283,30 @@ class TokenMDP:
         ref_log_probs: np.ndarray | None,
         episodes: dict[int, Episode],
         acting: np.ndarray | None,
-    ) -> tuple[np.ndarray, dict[int, Episode]]:
+    ) -> tuple[np.ndarray, np.ndarray | None, dict[int, Episode]]:
         rewards = np.zeros(len(self.rows))
         if ref_log_probs is not None:
             rewards = self.kl_coef * ref_log_probs
+        kl_rewards, token_rewards = rewards, None
+        if self._token_payments is not None:
+            token_rewards, paid = self._token_payments.step(self.rows, acting)
+            rewards = rewards + paid
+            episodes = {row: self._with_tokens(row, e) for row, e in episodes.items()}
         scored = {}
         asked = self._scorer.ask(list(episodes.values()))
         if episodes:
             batch = self._scorer.score(asked)
             for row, episode in zip(episodes, batch, strict=True):
-                kl = None if ref_log_probs is None else float(rewards[row])
+                kl = None if ref_log_probs is None else float(kl_rewards[row])
                 scored[row], rewards[row] = with_kl_term(episode, kl)
         self._record(rewards, ref_log_probs, acting)
         for row, episode in scored.items():
             scored[row] = self._with_history(row, episode)
-        return rewards, scored
+        return rewards, token_rewards, scored
+
+    def _with_tokens(self, row: int, episode: Episode) -> Episode:
+        values = self.rows.token_rewards[row, : int(self.rows.num_actions[row])]
+        return replace(episode, token_rewards=tuple(values.tolist()))
 
     def _record(
         self, rewards: np.ndarray, ref_log_probs: np.ndarray | None, acting: np.ndarray | None

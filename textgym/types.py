@@ -43,6 +43,8 @@ class Episode:
         finish_reason: One of `FINISH_REASONS`.
         rewards: Reward paid at each step, one per response token; empty where not recorded.
         ref_log_probs: log pi_ref(a|s) at each step in nats; empty where not recorded.
+        token_rewards: The learned reward of each response token, of which the score's part by the
+            reward model is the mean or the sum; empty unless rewards are paid by token.
         score: The reward function's number for the episode, None before it was scored.
         gold_score: Hidden true utility, None where the task has none.
         reward_terms: Named parts of the final step's reward; they sum to it.
@@ -56,6 +58,7 @@ class Episode:
     finish_reason: str
     rewards: tuple[float, ...] = ()
     ref_log_probs: tuple[float, ...] = ()
+    token_rewards: tuple[float, ...] = ()
     score: float | None = None
     gold_score: float | None = None
     reward_terms: Mapping[str, float] = field(default_factory=dict)

@@ -284,11 +284,13 @@ class TokenVectorEnv(EnvParts, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ) -> None:
         """Write what every row returns."""
         put_column(infos, "prompt_length", self._mdp.rows.prompt_lengths)
+        has = ~is_idle
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            has &= ~result.ended
         if result.ref_log_probs is not None:
-            has = ~is_idle
-            if self.autoreset_mode is AutoresetMode.SAME_STEP:
-                has &= ~result.ended
             put_column(infos, "ref_log_prob", result.ref_log_probs, has)
+        if result.token_rewards is not None:
+            put_column(infos, "token_reward", result.token_rewards, has)
         if self.config.info_action_mask:
             put_column(infos, "action_mask", self._int_masks())
         if self.group_size > 1:

@@ -86,6 +86,8 @@ def put_ends(
             row_info["prompt_length"] = int(rows.prompt_lengths[row])
             if result.ref_log_probs is not None:
                 row_info["ref_log_prob"] = float(result.ref_log_probs[row])
+            if result.token_rewards is not None:
+                row_info["token_reward"] = float(result.token_rewards[row])
             if masks is not None:
                 row_info["action_mask"] = masks[row]
             row_info = {FINAL_OBS: rows.ids[row].copy(), "final_info": row_info}

@@ -1,6 +1,6 @@
-"""`SequenceScorer`: a one-label sequence classifier read at the last token of each sequence.
+"""`SequenceScorer`: a one-label sequence classifier read at the last token, or at several.
 
-Shape letters: N sequences, T tokens, D width of the hidden states.
+Shape letters: N sequences, T tokens, K tokens that are read, D width of the hidden states.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from textgym.config import TOKEN_AGGREGATES
 from textgym.models.float32_head import float32_head
 from textgym.models.length_groups import groups_by_length, padding_on, tokens_on
 from textgym.models.loading import (
@@ -25,6 +26,7 @@ from textgym.models.loading import (
     resolve_dtype,
 )
 from textgym.models.offload import on_device
+from textgym.models.token_rewards import TokenSteps
 from textgym.models.transfer import send
 from textgym.models.trunk import hidden_states
 
@@ -33,21 +35,36 @@ SETTINGS_FILE = "textgym.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreScale:
-    """The affine map from a reward model's logit to its score: `gain * logit + bias`."""
+    """From a reward model's logits to its scores.
+
+    Attributes:
+        gain: A reward is `gain * logit + bias`.
+        bias: See `gain`.
+        token_aggregate: "mean" or "sum" of a model that was trained to give every response token
+            a reward, whose mean or sum is the score; None of one that is read at the last token.
+    """
 
     gain: float = 1.0
     bias: float = 0.0
+    token_aggregate: str | None = None
 
     def __post_init__(self) -> None:
         """Reject numbers that would make scores meaningless."""
+        check_token_aggregate(self.token_aggregate)
         if not (math.isfinite(self.gain) and math.isfinite(self.bias) and self.gain != 0):
             raise ValueError(
                 f"gain and bias must be finite and gain not 0, got {self.gain!r} and {self.bias!r}"
             )
 
 
+def check_token_aggregate(value: str | None) -> None:
+    """Raise ValueError unless `value` is one of `TOKEN_AGGREGATES` or None."""
+    if value is not None and value not in TOKEN_AGGREGATES:
+        raise ValueError(f"token_aggregate must be one of {TOKEN_AGGREGATES}, got {value!r}")
+
+
 def read_score_scale(path: str | Path) -> ScoreScale:
-    """Read gain and bias from `textgym.json` beside the weights; 1 and 0 where there is none.
+    """Read `textgym.json` beside the weights; gain 1 and bias 0 where there is none.
 
     Raises:
         ValueError: The file is no JSON object of numbers.
@@ -58,7 +75,9 @@ def read_score_scale(path: str | Path) -> ScoreScale:
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
         return ScoreScale(
-            gain=float(settings.get("gain", 1.0)), bias=float(settings.get("bias", 0.0))
+            gain=float(settings.get("gain", 1.0)),
+            bias=float(settings.get("bias", 0.0)),
+            token_aggregate=settings.get("token_aggregate"),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
@@ -67,10 +86,13 @@ def read_score_scale(path: str | Path) -> ScoreScale:
 
 
 def write_score_scale(path: str | Path, scale: ScoreScale) -> None:
-    """Write gain and bias beside the weights, keeping what else `textgym.json` holds."""
+    """Write a scale beside the weights, keeping what else `textgym.json` holds."""
     file = Path(path) / SETTINGS_FILE
     settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     settings |= {"gain": scale.gain, "bias": scale.bias}
+    settings.pop("token_aggregate", None)
+    if scale.token_aggregate is not None:
+        settings["token_aggregate"] = scale.token_aggregate
     file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
@@ -82,7 +104,7 @@ class SequenceScorer:
 
     Attributes:
         path: The folder or hub name.
-        scale: Gain and bias.
+        scale: Gain and bias, and whether it was trained to be read at every token.
     """
 
     def __init__(
@@ -129,28 +151,66 @@ class SequenceScorer:
             ValueError: An empty sequence, an id without an embedding, or more tokens than the
                 model has positions.
         """
+        firsts = [len(sequence) - 1 for sequence in sequences]
+        found = self.token_rewards(sequences, firsts, token_budget)
+        return np.concatenate([np.zeros(0, dtype=np.float32), *found])
+
+    @torch.inference_mode()
+    def token_rewards(
+        self,
+        sequences: Sequence[Sequence[int]],
+        firsts: Sequence[int],
+        token_budget: int | None = None,
+    ) -> list[np.ndarray]:
+        """Return `gain * logit + bias` at each token of each sequence from `firsts` on.
+
+        Args:
+            sequences: As `score_ids`.
+            firsts: Position of the first token that is read, in [0, length].
+            token_budget: As `score_ids`.
+
+        Returns:
+            N arrays (K,) float32, K the sequence's length minus its first position.
+
+        Raises:
+            ValueError: As `score_ids`.
+        """
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+        starts = np.array(firsts, dtype=np.int64)
         self._check(sequences, lengths)
-        logits = np.zeros(len(sequences), dtype=np.float32)
         device_type = self._device.type
         budget = token_budget or tokens_on(device_type)
         groups = groups_by_length(lengths, budget, padding_on(device_type))
+        found: list[np.ndarray] = [np.zeros(0, dtype=np.float32)] * len(sequences)
         with on_device(self.model, self._device) if self._offload else contextlib.nullcontext():
-            found = [
-                self._logits([sequences[i] for i in group], lengths[group]) for group in groups
+            parts = [
+                self._logits([sequences[i] for i in group], starts[group], lengths[group])
+                for group in groups
             ]
-            for group, part in zip(groups, found, strict=True):
-                logits[group] = part.cpu().numpy()
-        return np.float32(self.scale.gain) * logits + np.float32(self.scale.bias)
+            for group, part in zip(groups, parts, strict=True):
+                logits = part.cpu().numpy()
+                rewards = np.float32(self.scale.gain) * logits + np.float32(self.scale.bias)
+                ends = np.cumsum(lengths[group] - starts[group])[:-1]
+                for index, own in zip(group, np.split(rewards, ends), strict=True):
+                    found[index] = own
+        return found
 
-    def _logits(self, sequences: Sequence[Sequence[int]], lengths: np.ndarray) -> torch.Tensor:
-        """Return the logits of one group, (N,) float32, still on the device."""
+    def new_steps(self, num_rows: int, width: int) -> TokenSteps:
+        """Return what reads the last tokens of `num_rows` sequences that grow by a token a step."""
+        scale = (self.scale.gain, self.scale.bias)
+        return TokenSteps(self.model, self._head, scale, num_rows, width)
+
+    def _logits(
+        self, sequences: Sequence[Sequence[int]], starts: np.ndarray, lengths: np.ndarray
+    ) -> torch.Tensor:
+        """Return the logits that are read in one group, one after another, on the device."""
         ids = np.zeros((len(sequences), int(lengths.max())), dtype=np.int64)
         for row, sequence in enumerate(sequences):
             ids[row, : lengths[row]] = sequence
         states = hidden_states(self.model.base_model, send(ids, self._device))
-        last = send(lengths - 1, self._device)
-        chosen = states[torch.arange(len(sequences), device=self._device), last]
+        rows = np.repeat(np.arange(len(sequences)), lengths - starts)
+        columns = np.concatenate([np.arange(*pair) for pair in zip(starts, lengths, strict=True)])
+        chosen = states[send(rows, self._device), send(columns, self._device)]
         return self._head(chosen)[:, 0].float()
 
     def _check(self, sequences: Sequence[Sequence[int]], lengths: np.ndarray) -> None:

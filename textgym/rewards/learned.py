@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from textgym.models.loading import check_vocabulary
-from textgym.models.reward_model import SequenceScorer
+from textgym.models.reward_model import SequenceScorer, check_token_aggregate
+from textgym.models.token_rewards import TokenSteps
+from textgym.reference import ResponseSequence
 from textgym.rewards.foreign_prompts import ForeignPrompts
+from textgym.rewards.token_level import aggregated
 from textgym.tokenizer import Tokenizer, end_token, load_tokenizer
 from textgym.types import Episode
 
@@ -23,6 +26,12 @@ class RewardModel:
     and puts its own end token behind a response that ended itself.
 
     An episode that the length ended has no end token and is scored as it is.
+
+    The score is the number at the last token or, where `token_aggregate` says so, the mean or the
+    sum of the numbers at all response tokens: it is a `TokenReward` then.
+
+    Attributes:
+        token_aggregate: "mean", "sum", or None: what the score is.
     """
 
     name = "model"
@@ -37,6 +46,7 @@ class RewardModel:
         reward_tokenizer: Tokenizer | None = None,
         offload: bool = False,
         token_budget: int | None = None,
+        token_aggregate: str | None = None,
     ) -> None:
         """Load the model and its tokenizer.
 
@@ -48,12 +58,15 @@ class RewardModel:
             reward_tokenizer: The reward model's own where it does not lie beside the weights.
             offload: Keep the weights in the host's memory between calls.
             token_budget: Most padded tokens in one forward; None: by the kind of device.
+            token_aggregate: "mean" or "sum" of the response's tokens; None: as it was trained.
 
         Raises:
             ValueError: No such model, two labels, no tokenizer, or too few embedding rows.
         """
+        check_token_aggregate(token_aggregate)
         self.scorer = SequenceScorer(path, device, dtype, offload=offload)
         self.token_budget = token_budget
+        self.token_aggregate = token_aggregate or self.scorer.scale.token_aggregate
         self.tokenizer = reward_tokenizer or load_tokenizer(path)
         check_vocabulary(self.scorer.model, self.tokenizer)
         self.shares_tokenizer = self.tokenizer.fingerprint == tokenizer.fingerprint
@@ -61,13 +74,53 @@ class RewardModel:
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32."""
-        ids = [self.ids_of(episode) for episode in episodes]
-        return self.scorer.score_ids(ids, self.token_budget)
+        parts = [self._ids_of(episode) for episode in episodes]
+        ids = [prompt + response for prompt, response in parts]
+        if self.token_aggregate is None:
+            return self.scorer.score_ids(ids, self.token_budget)
+        # A response without a token is read where it would begin.
+        firsts = [len(prompt) if response else len(prompt) - 1 for prompt, response in parts]
+        rewards = self.scorer.token_rewards(ids, firsts, self.token_budget)
+        scores = [aggregated(values, self.token_aggregate) for values in rewards]
+        return np.array(scores, dtype=np.float32)
 
     def ids_of(self, episode: Episode) -> list[int]:
         """Return the token ids that are scored for an episode."""
+        prompt, response = self._ids_of(episode)
+        return prompt + response
+
+    def token_rewards(self, sequences: Sequence[ResponseSequence]) -> list[np.ndarray]:
+        """Return the reward of each response token; see `TokenReward`.
+
+        Raises:
+            ValueError: The reward model has another tokenizer than the environment.
+        """
+        self._require_shared_tokens()
+        ids = [sequence.ids.tolist() for sequence in sequences]
+        firsts = [sequence.prompt_length for sequence in sequences]
+        return self.scorer.token_rewards(ids, firsts, self.token_budget)
+
+    def new_steps(self, num_rows: int, width: int) -> TokenSteps:
+        """Return what gives the same rewards step by step; see `TokenReward`.
+
+        Raises:
+            ValueError: The reward model has another tokenizer than the environment.
+        """
+        self._require_shared_tokens()
+        return self.scorer.new_steps(num_rows, width)
+
+    def _require_shared_tokens(self) -> None:
+        if not self.shares_tokenizer:
+            raise ValueError(
+                f"reward_level='token' needs a reward model with the environment's tokenizer, got "
+                f"{self.scorer.path!r}, which has another: its tokens are not the actions"
+            )
+
+    def _ids_of(self, episode: Episode) -> tuple[list[int], list[int]]:
         if self.shares_tokenizer:
-            return [*episode.prompt_ids, *episode.response_ids]
+            return list(episode.prompt_ids), list(episode.response_ids)
         prompt, response = self._foreign.texts(episode)
-        ids = self.tokenizer.encode(prompt) + self.tokenizer.encode(response)
-        return [*ids, *end_token(self.tokenizer)] if episode.finish_reason == "eos" else ids
+        ids = self.tokenizer.encode(response)
+        if episode.finish_reason == "eos":
+            ids = [*ids, *end_token(self.tokenizer)]
+        return self.tokenizer.encode(prompt), ids

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-import numpy as np
-
+from textgym.envs_registry.summarize_posts.draws import Draws
 from textgym.envs_registry.summarize_posts.lexicon import OUTCOMES, PEOPLE, TOPICS
 from textgym.envs_registry.summarize_posts.wording import pick
 
@@ -25,7 +24,7 @@ TOLD_FACTS = ("who", "action", "thing", "tried", "outcome", "question")
 _BUCKETS = {"train": range(2, 10), "validation": range(0, 1), "test": range(1, 2)}
 
 
-def draw_facts(rng: np.random.Generator) -> dict[str, str]:
+def draw_facts(rng: Draws) -> dict[str, str]:
     """Draw the facts of one post, every choice uniform within its topic."""
     subreddit = pick(tuple(TOPICS), rng)
     topic = TOPICS[subreddit]

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from textgym.envs_registry.summarize_posts.draws import Draws
 from textgym.envs_registry.summarize_posts.facts import TOLD_FACTS, alternatives
 from textgym.envs_registry.summarize_posts.lexicon import PEOPLE
 from textgym.envs_registry.summarize_posts.phrasings import CONNECTORS, SUMMARY_CLAUSES
@@ -36,7 +35,7 @@ def ideal_summary(facts: Mapping[str, Any]) -> str:
     )
 
 
-def reference_summary(facts: Mapping[str, Any], rng: np.random.Generator) -> str:
+def reference_summary(facts: Mapping[str, Any], rng: Draws) -> str:
     """What one noisy person wrote under the post; no leading space, one to four clauses."""
     words = words_of(_misread(facts, rng) if rng.random() < WRONG_FACT else facts)
     kinds = [kind for kind in (*STATEMENTS, "question") if rng.random() >= DROP_CLAUSE]
@@ -52,11 +51,11 @@ def reference_summary(facts: Mapping[str, Any], rng: np.random.Generator) -> str
     return " ".join(capitalised(sentence) for sentence in sentences)
 
 
-def _clause(kind: str, words: Mapping[str, str], rng: np.random.Generator) -> str:
+def _clause(kind: str, words: Mapping[str, str], rng: Draws) -> str:
     return phrase(pick(SUMMARY_CLAUSES[kind], rng), words, rng)
 
 
-def _misread(facts: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+def _misread(facts: Mapping[str, Any], rng: Draws) -> dict[str, Any]:
     """The facts with one of them replaced by another of the same subreddit."""
     name = pick(TOLD_FACTS, rng)
     others = [value for value in alternatives(facts["subreddit"])[name] if value != facts[name]]
@@ -64,7 +63,7 @@ def _misread(facts: Mapping[str, Any], rng: np.random.Generator) -> dict[str, An
     return {**believed, "pronoun": PEOPLE[believed["who"]]}
 
 
-def _sentences(told: list[tuple[str, str]], rng: np.random.Generator) -> list[str]:
+def _sentences(told: list[tuple[str, str]], rng: Draws) -> list[str]:
     """Join neighbouring statements at random; at most two clauses in a sentence."""
     sentences: list[str] = []
     joined = True

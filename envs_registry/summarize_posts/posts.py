@@ -7,6 +7,7 @@ from numbers import Integral
 import numpy as np
 
 from textgym.envs_registry.summarize_posts import phrasings
+from textgym.envs_registry.summarize_posts.draws import Draws, FastDraws
 from textgym.envs_registry.summarize_posts.facts import SPLITS, draw_facts, split_of
 from textgym.envs_registry.summarize_posts.humans import reference_summary
 from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, pick, words_of
@@ -62,7 +63,7 @@ class SummarizePosts:
                 f"prompt_id must be a whole number from 0 to {self._size - 1}, got {prompt_id!r}"
             )
         entropy = np.random.SeedSequence((self._data_seed, SPLITS.index(self._split), prompt_id))
-        rng = np.random.Generator(np.random.PCG64(entropy))
+        rng = FastDraws(entropy)
         facts = draw_facts(rng)
         while split_of(facts) != self._split:
             facts = draw_facts(rng)
@@ -76,7 +77,7 @@ class SummarizePosts:
         )
 
 
-def _write_post(facts: dict[str, str], rng: np.random.Generator) -> tuple[str, list[str]]:
+def _write_post(facts: dict[str, str], rng: Draws) -> tuple[str, list[str]]:
     """The prompt's text, and the irrelevant clauses that it holds."""
     words = words_of(facts)
     sentences = [phrase(pick(frames, rng), words, rng) for frames in STORY]

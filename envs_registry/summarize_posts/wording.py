@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-import numpy as np
-
+from textgym.envs_registry.summarize_posts.draws import Draws
 from textgym.envs_registry.summarize_posts.lexicon import ACTIONS, ATTEMPTS, FILLERS, PRONOUNS
 
 Item = TypeVar("Item")
@@ -22,7 +21,7 @@ def slots_of(template: str) -> tuple[str, ...]:
     return tuple(_SLOT.findall(template))
 
 
-def pick(items: Sequence[Item], rng: np.random.Generator) -> Item:
+def pick(items: Sequence[Item], rng: Draws) -> Item:
     """One of `items`, uniformly."""
     return items[int(rng.integers(len(items)))]
 
@@ -43,7 +42,7 @@ def words_of(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def phrase(template: str, words: Mapping[str, str], rng: np.random.Generator) -> str:
+def phrase(template: str, words: Mapping[str, str], rng: Draws) -> str:
     """Fill a template from `words`, and from the filler lists where `words` has no such slot."""
     missing = [slot for slot in slots_of(template) if slot not in words]
     details = {slot: pick(FILLERS[slot], rng) for slot in missing}

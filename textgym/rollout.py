@@ -128,7 +128,7 @@ def _play_single(
         while not ended:
             observation, reward, terminated, truncated, info = env.step(act(observation, starts))
             ended, starts = terminated or truncated, np.zeros(1, bool)
-            game.note(reward, info.get("ref_log_prob"))
+            game.note(reward, info)
         episodes.append(game.finished(env.unwrapped.task, info))
     return episodes
 
@@ -158,11 +158,14 @@ class _Game:
         self.prompt_ids = tuple(prompt_ids.tolist())
         self.rewards: list[float] = []
         self.ref_log_probs: list[float] = []
+        self.token_rewards: list[float] = []
 
-    def note(self, reward: float, ref_log_prob: float | None) -> None:
+    def note(self, reward: float, info: Mapping[str, Any]) -> None:
         self.rewards.append(float(reward))
-        if ref_log_prob is not None:
-            self.ref_log_probs.append(float(ref_log_prob))
+        if "ref_log_prob" in info:
+            self.ref_log_probs.append(float(info["ref_log_prob"]))
+        if "token_reward" in info:
+            self.token_rewards.append(float(info["token_reward"]))
 
     def finished(self, task: Any, info: Mapping[str, Any]) -> Episode:
         if "finish_reason" not in info:
@@ -179,6 +182,7 @@ class _Game:
             finish_reason=str(info["finish_reason"]),
             rewards=tuple(self.rewards),
             ref_log_probs=tuple(self.ref_log_probs),
+            token_rewards=tuple(self.token_rewards),
             score=float(info["score"]),
             gold_score=None if gold is None else float(gold),
             reward_terms={k: float(v) for k, v in info["reward_terms"].items()},
@@ -226,7 +230,7 @@ class _VectorRollout:
             if game is None:
                 continue
             info = _row_of(final if ended[row] else infos, row, only=not ended[row])
-            game.note(rewards[row], info.get("ref_log_prob"))
+            game.note(rewards[row], info)
             if ended[row]:
                 self._finish(step, row, game, info)
 
@@ -284,9 +288,9 @@ class _VectorRollout:
 
 
 def _row_of(infos: Mapping[str, Any], row: int, *, only: bool = False) -> dict[str, Any]:
-    """One row of a vector environment's info, nested ones included; `only` the log-probability."""
+    """One row of a vector environment's info, nested ones included; `only` the steps' numbers."""
     values = {}
-    for key in ("ref_log_prob",) if only else infos:
+    for key in ("ref_log_prob", "token_reward") if only else infos:
         value, present = infos.get(key), infos.get(f"_{key}")
         if key.startswith("_") or value is None or (present is not None and not present[row]):
             continue

@@ -33,14 +33,31 @@ class BradleyTerry:
         pairs: Sequence[PreferencePair],
         encode: Callable[[PreferencePair], tuple[TokenIds, TokenIds]],
         centring: float = 0.0,
+        *,
+        token_aggregate: str | None = None,
+        prompt_length: Callable[[PreferencePair], int] | None = None,
     ) -> None:
-        """Take the classifier, the comparisons, and how one is encoded (chosen, rejected)."""
+        """Take the classifier and the comparisons.
+
+        Args:
+            model: The classifier.
+            pairs: The comparisons.
+            encode: Gives the token ids of a comparison, prompt and (chosen, rejected).
+            centring: Weight of the squared sum of a pair's scores.
+            token_aggregate: "mean" or "sum" of the numbers at a response's tokens; None: the
+                number at the last token.
+            prompt_length: How many of a comparison's ids are the prompt; needed with
+                `token_aggregate`.
+        """
         self.model, self.centring = model, centring
         self.encoded = [encode(pair) for pair in pairs]
         self.is_tie = np.array([pair.is_tie for pair in pairs], dtype=bool)
         self.groups = _groups(pairs)
         self.sequences = [self._distinct(group) for group in self.groups]
-        self._scores_of = GroupedScores(model, self.sequences)
+        starts = [0 if prompt_length is None else prompt_length(pairs[g[0]]) for g in self.groups]
+        self._scores_of = GroupedScores(
+            model, self.sequences, starts=starts, token_aggregate=token_aggregate
+        )
         self.is_packed, self.costs = self._scores_of.is_packed, self._scores_of.costs
 
     def _distinct(self, group: Sequence[int]) -> list[TokenIds]:

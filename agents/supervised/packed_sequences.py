@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from textgym.agents.supervised.scoring_head import raw_scores
+from textgym.agents.supervised.scoring_head import raw_scores, scores_of_cells
 
 TokenIds = tuple[int, ...]
 _TOLERANCE = 1e-3
@@ -72,19 +72,55 @@ def pack(groups: Sequence[Sequence[TokenIds]]) -> PackedRows:
     return PackedRows(*map(torch.from_numpy, (ids, positions, parts, np.array(ends))))
 
 
+def token_cells(groups: Sequence[Sequence[TokenIds]], starts: Sequence[int]) -> np.ndarray:
+    """Where `pack` puts the tokens of each sequence from its group's start on.
+
+    Args:
+        groups: As `pack` is given.
+        starts: For each group the place of the first token that counts, below every length.
+
+    Returns:
+        (K, 3) int64: number of the sequence, row, column.
+    """
+    cells = []
+    number = 0
+    for row, (group, start) in enumerate(zip(groups, starts, strict=True)):
+        shared = at = common_beginning(group)
+        for sequence in group:
+            for place in range(start, len(sequence)):
+                column = place if place < shared else at + place - shared
+                cells.append((number, row, column))
+            at += len(sequence) - shared
+            number += 1
+    return np.array(cells, dtype=np.int64)
+
+
 def packed_scores(model: Any, packed: PackedRows) -> Tensor:
     """Raw score of each sequence, (R,) float32; see `scoring_head.raw_scores`."""
+    ends = packed.ends.to(model.device)
+    hidden = _packed_states(model, packed)
+    return model.score(hidden[ends[:, 0], ends[:, 1]]).squeeze(-1).float()
+
+
+def packed_token_scores(
+    model: Any, packed: PackedRows, cells: np.ndarray, aggregate: str
+) -> Tensor:
+    """Mean or sum over each sequence's cells, (R,) float32; see `scores_of_cells`."""
+    return scores_of_cells(model, _packed_states(model, packed), cells, aggregate)
+
+
+def _packed_states(model: Any, packed: PackedRows) -> Tensor:
+    """Return the last hidden states of packed rows, (B, T, D)."""
     device = model.device
     parts = packed.parts.to(device)
     is_seen = (parts[:, None, :] == 0) | (parts[:, None, :] == parts[:, :, None])
-    hidden = model.base_model(
+    states: Tensor = model.base_model(
         input_ids=packed.ids.to(device),
         attention_mask=is_seen.tril()[:, None],
         position_ids=packed.positions.to(device),
         use_cache=False,
     ).last_hidden_state
-    ends = packed.ends.to(device)
-    return model.score(hidden[ends[:, 0], ends[:, 1]]).squeeze(-1).float()
+    return states
 
 
 def packing_is_exact(model: Any, groups: Sequence[Sequence[TokenIds]]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel
@@ -19,7 +20,7 @@ from textgym.agents.supervised.scoring_head import classifier_from, score_sequen
 from textgym.agents.supervised.sft import end_token, save_language_model
 from textgym.agents.supervised.training_loop import LoopConfig, Progress, train
 from textgym.models.loading import resolve_device
-from textgym.models.reward_model import ScoreScale, write_score_scale
+from textgym.models.reward_model import ScoreScale, check_token_aggregate, write_score_scale
 from textgym.tokenizer import Tokenizer, load_tokenizer
 
 TokenIds = tuple[int, ...]
@@ -39,6 +40,8 @@ class RewardTrainingConfig(LoopConfig):
         reference_model: Folder or name of the policy whose samples the scores are normalised on
             (mean 0, standard deviation 1); None normalises on the training responses.
         n_normalisation: Samples for the normalisation, at least 2.
+        token_aggregate: "mean" or "sum": every response token gets a reward, and their mean or
+            sum is the score that is trained; None trains the number at the last token.
         learning_rate: Highest rate.
         weight_decay: Decoupled decay of matrices.
     """
@@ -51,6 +54,7 @@ class RewardTrainingConfig(LoopConfig):
     held_out_fraction: float = 0.1
     reference_model: str | None = None
     n_normalisation: int = 512
+    token_aggregate: str | None = None
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
 
@@ -62,6 +66,7 @@ class RewardTrainingConfig(LoopConfig):
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
         if self.n_normalisation < 2:
             raise ValueError(f"n_normalisation must be at least 2, got {self.n_normalisation!r}")
+        check_token_aggregate(self.token_aggregate)
         if self.centring < 0:
             raise ValueError(f"centring must be at least 0, got {self.centring!r}")
 
@@ -74,7 +79,7 @@ class RewardTrainingResult:
         folder: Folder of the sequence classifier, with `textgym.json` (gain and bias).
         held_out: Measures on held-out comparisons.
         gain: Factor that makes the scores' standard deviation 1 on the normalisation samples.
-        bias: Term that then makes their mean 0.
+        bias: Term that then makes their mean 0; 0 where the score is a sum over tokens.
         n_train: Comparisons trained on.
         n_held_out: Comparisons held out.
         progress: Steps, seconds and the history of evaluations.
@@ -107,7 +112,7 @@ def train_reward_model(
         output: Gets `model/` (an ordinary Hugging Face folder with `textgym.json`), `training/`
             and `results.json`.
         normalise_on: Whole sequences (prompt and response ids) of the reference policy; None
-            samples or chooses them as `config` says.
+            samples or chooses them as `config` says, as it must with `token_aggregate`.
         progress: Show a bar with the time left.
 
     Raises:
@@ -115,6 +120,11 @@ def train_reward_model(
     """
     if not pairs or (held_out is not None and not held_out):
         raise ValueError("expected at least one comparison on each side, got 0")
+    if config.token_aggregate is not None and normalise_on is not None:
+        raise ValueError(
+            f"token_aggregate={config.token_aggregate!r} needs to know where responses begin, "
+            "expected normalise_on=None (and config.reference_model)"
+        )
     output = Path(output)
     if held_out is None:
         pairs, held_out = split_by_prompt(pairs, config.held_out_fraction, config.seed)
@@ -122,8 +132,12 @@ def train_reward_model(
     model = classifier_from(config.model, seed=config.seed)
     model.to(resolve_device(config.device))
     encode = _encoder(tokenizer, config)
-    objective = BradleyTerry(model, pairs, encode, config.centring)
-    judge = BradleyTerry(model, held_out, encode)
+    reading: dict[str, Any] = {
+        "token_aggregate": config.token_aggregate,
+        "prompt_length": lambda pair: len(_prompt_ids(pair, tokenizer, config)),
+    }
+    objective = BradleyTerry(model, pairs, encode, config.centring, **reading)
+    judge = BradleyTerry(model, held_out, encode, **reading)
     state = train(
         model,
         objective,
@@ -133,9 +147,22 @@ def train_reward_model(
         label="reward model",
         progress=progress,
     )
+    starts: list[int] = []
     if normalise_on is None:
-        normalise_on = _normalisation_sequences(config, pairs, objective, tokenizer, progress)
-    gain, bias = normalisation(score_sequences(model, normalise_on, config.batch_tokens))
+        normalise_on, starts = _normalisation_sequences(
+            config, pairs, objective, tokenizer, progress
+        )
+    scores = score_sequences(
+        model,
+        normalise_on,
+        config.batch_tokens,
+        starts=starts,
+        token_aggregate=config.token_aggregate,
+    )
+    gain, bias = normalisation(scores)
+    if config.token_aggregate == "sum":
+        # A constant for every token would pay for length; the trained zero is kept.
+        bias = 0.0
     result = RewardTrainingResult(
         folder=output / "model",
         held_out=reward_measures(held_out, judge.differences(config.batch_tokens)),
@@ -145,7 +172,8 @@ def train_reward_model(
         n_held_out=len(held_out),
         progress=state,
     )
-    save_folder(output / "model", classifier_writer(model, tokenizer, gain, bias))
+    scale = ScoreScale(gain=gain, bias=bias, token_aggregate=config.token_aggregate)
+    save_folder(output / "model", scaled_classifier_writer(model, tokenizer, scale))
     plain = {**asdict(result), "folder": result.folder.name, "config": asdict(config)}
     save_json(output / "results.json", plain)
     return result
@@ -154,19 +182,22 @@ def train_reward_model(
 def _encoder(
     tokenizer: Tokenizer, config: RewardTrainingConfig
 ) -> Callable[[PreferencePair], tuple[TokenIds, TokenIds]]:
-    def prompt_ids(pair: PreferencePair) -> TokenIds:
-        return tuple(tokenizer.encode(pair.prompt)[-config.max_prompt_tokens :])
-
     def response_ids(text: str, known: TokenIds) -> TokenIds:
         ids = known or (*tokenizer.encode(text), *end_token(tokenizer))
         return tuple(ids[: config.max_response_tokens])
 
     def encode(pair: PreferencePair) -> tuple[TokenIds, TokenIds]:
-        prompt = prompt_ids(pair)
+        prompt = _prompt_ids(pair, tokenizer, config)
         chosen = response_ids(pair.chosen, pair.chosen_ids)
         return prompt + chosen, prompt + response_ids(pair.rejected, pair.rejected_ids)
 
     return encode
+
+
+def _prompt_ids(
+    pair: PreferencePair, tokenizer: Tokenizer, config: RewardTrainingConfig
+) -> TokenIds:
+    return tuple(tokenizer.encode(pair.prompt)[-config.max_prompt_tokens :])
 
 
 def _normalisation_sequences(
@@ -175,16 +206,16 @@ def _normalisation_sequences(
     objective: BradleyTerry,
     tokenizer: Tokenizer,
     progress: bool,
-) -> list[TokenIds]:
+) -> tuple[list[TokenIds], list[int]]:
+    """Sequences to normalise on, and where their responses begin."""
     draw = np.random.default_rng(config.seed)
     rows = draw.integers(len(pairs), size=config.n_normalisation)
+    prompts = [_prompt_ids(pairs[row], tokenizer, config) for row in rows]
+    starts = [len(prompt) for prompt in prompts]
     if config.reference_model is None:
         sides = draw.integers(2, size=len(rows))
-        return [objective.encoded[r][s] for r, s in zip(rows, sides, strict=True)]
-    prompts = [
-        tuple(tokenizer.encode(pairs[row].prompt)[-config.max_prompt_tokens :]) for row in rows
-    ]
-    return reference_sequences(
+        return [objective.encoded[r][s] for r, s in zip(rows, sides, strict=True)], starts
+    sequences = reference_sequences(
         config.reference_model,
         prompts,
         tokenizer,
@@ -194,16 +225,24 @@ def _normalisation_sequences(
         device=config.device,
         progress=progress,
     )
+    return sequences, starts
 
 
 def classifier_writer(
     model: PreTrainedModel, tokenizer: Tokenizer, gain: float, bias: float
 ) -> Callable[[Path], None]:
+    """As `scaled_classifier_writer`, of a model that is read at the last token."""
+    return scaled_classifier_writer(model, tokenizer, ScoreScale(gain=gain, bias=bias))
+
+
+def scaled_classifier_writer(
+    model: PreTrainedModel, tokenizer: Tokenizer, scale: ScoreScale
+) -> Callable[[Path], None]:
     """Return what writes a classifier, its tokenizer and its scale into an existing folder."""
 
     def write(folder: Path) -> None:
         save_language_model(model, tokenizer, folder)
-        write_score_scale(folder, ScoreScale(gain=gain, bias=bias))
+        write_score_scale(folder, scale)
 
     return write
 

@@ -82,14 +82,71 @@ def raw_scores(model: Any, sequences: Sequence[TokenIds]) -> Tensor:
     return model.score(last).squeeze(-1).float()
 
 
+def token_scores(
+    model: Any, sequences: Sequence[TokenIds], starts: Sequence[int], aggregate: str
+) -> Tensor:
+    """Mean or sum of the head's numbers at each sequence's tokens from its start on, (R,) float32.
+
+    Args:
+        model: A one-label classifier.
+        sequences: R prompts with their responses.
+        starts: Where each response begins, below the sequence's length.
+        aggregate: "mean" or "sum".
+    """
+    ids, lengths = right_padded(sequences)
+    hidden = model.base_model(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
+    cells = [
+        (row, row, column)
+        for row, (start, end) in enumerate(zip(starts, lengths.tolist(), strict=True))
+        for column in range(start, end)
+    ]
+    return scores_of_cells(model, hidden, np.array(cells, dtype=np.int64), aggregate)
+
+
+def scores_of_cells(model: Any, hidden: Tensor, cells: np.ndarray, aggregate: str) -> Tensor:
+    """Mean or sum of the head's numbers over the cells of each sequence, (R,) float32.
+
+    Args:
+        model: A one-label classifier.
+        hidden: (B, T, D) its last hidden states.
+        cells: (K, 3) int64: sequence, row and column; each of the R sequences has at least one.
+        aggregate: "mean" or "sum".
+    """
+    owner, rows, columns = torch.from_numpy(cells).to(hidden.device).unbind(dim=1)
+    values = model.score(hidden[rows, columns]).squeeze(-1).float()
+    n_sequences = int(cells[:, 0].max()) + 1
+    sums = values.new_zeros(n_sequences).index_add(0, owner, values)
+    if aggregate == "sum":
+        return sums
+    return sums / values.new_zeros(n_sequences).index_add(0, owner, torch.ones_like(values))
+
+
 def score_sequences(
-    model: PreTrainedModel, sequences: Sequence[TokenIds], batch_tokens: int = 16384
+    model: PreTrainedModel,
+    sequences: Sequence[TokenIds],
+    batch_tokens: int = 16384,
+    *,
+    starts: Sequence[int] = (),
+    token_aggregate: str | None = None,
 ) -> np.ndarray:
-    """Raw scores of any number of sequences, (R,) float32, in batches and without gradients."""
+    """Raw scores of any number of sequences, (R,) float32, in batches and without gradients.
+
+    Args:
+        model: A one-label classifier.
+        sequences: Token ids.
+        batch_tokens: Padded tokens of a batch.
+        starts: Where responses begin; needed with `token_aggregate`.
+        token_aggregate: "mean" or "sum" over a response's tokens; None reads the last token.
+    """
     found = np.zeros(len(sequences), dtype=np.float32)
     costs = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     model.eval()
     with torch.no_grad():
         for items in sorted_batches(costs, batch_tokens):
-            found[items] = raw_scores(model, [sequences[i] for i in items]).cpu().numpy()
+            chosen = [sequences[i] for i in items]
+            if token_aggregate is None:
+                scores = raw_scores(model, chosen)
+            else:
+                scores = token_scores(model, chosen, [starts[i] for i in items], token_aggregate)
+            found[items] = scores.cpu().numpy()
     return found

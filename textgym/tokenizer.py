@@ -222,7 +222,9 @@ def load_tokenizer(path_or_name: str | Path) -> Tokenizer:
         ValueError: No tokenizer there, or the name cannot be fetched.
     """
     name = str(path_or_name)
-    key = (name, _file_stamps(Path(name)))
+    # A long list of symbols is no path: asking the file system would fail.
+    is_list = name.startswith(SYMBOLS_PREFIX)
+    key = (name, () if is_list else _file_stamps(Path(name)))
     if key not in _CACHE:
         _CACHE[key] = _open(name)
     return _CACHE[key]

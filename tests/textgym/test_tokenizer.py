@@ -164,6 +164,8 @@ def test_symbols_are_numbered_in_order(tmp_path: Path):
     tokenizer.save(tmp_path)
     assert load_tokenizer(tmp_path).fingerprint == tokenizer.fingerprint
     assert load_tokenizer("symbols:a b").eos_ids == ()
+    longer_than_a_file_name = "symbols:" + " ".join(f"word{index}" for index in range(5_000))
+    assert load_tokenizer(longer_than_a_file_name).vocab_size == 5_000
 
 
 def test_symbol_errors_name_the_symbol():

@@ -38,7 +38,7 @@ scratch() {
     --env-kwarg reference_model=$RUNS/scratch/sft/model \
     --env-kwarg reward_model=$RUNS/scratch/reward/model \
     --steps 61440 --n-steps 96 --n-epochs 4 --batch-size 1536 --learning-rate 1e-4 \
-    --eval-prompts 0 --output $RUNS/scratch/ppo
+    --value shared --eval-prompts 0 --output $RUNS/scratch/ppo
   step $RUNS/scratch/evaluation.json textgym evaluate $RUNS/scratch/ppo/* --samples 3 \
     --judge metric:rouge --json $RUNS/scratch/evaluation.json
 }
@@ -59,7 +59,7 @@ random_weights() { # a shorter road from a folder of random weights: gpt2 or qwe
     --env-kwarg reward_model=$RUNS/$kind/reward/model \
     --env-kwarg max_prompt_tokens=128 --env-kwarg max_new_tokens=48 \
     --steps 30000 --n-steps 64 --n-epochs 4 --batch-size 1536 --learning-rate 1e-4 \
-    --eval-prompts 0 --output $RUNS/$kind/ppo
+    --value shared --eval-prompts 0 --output $RUNS/$kind/ppo
   step $RUNS/$kind/evaluation.json textgym evaluate $RUNS/$kind/ppo/* --samples 3 \
     --judge metric:rouge --json $RUNS/$kind/evaluation.json
 }

@@ -83,19 +83,23 @@ class ControlLearner:
         self.agent = new_agent(self._env, settings, seed)
         self._shape = StepShape.of_spaces(self._env.observation_space, self._env.action_space)
 
-    def act(self, round_index: int, steps: int, report: Callable[[int], None]) -> None:
-        """Record `steps` steps; from the first learned reward on PPO learns from them."""
+    def act(self, round_index: int, steps: int, report: Callable[[int], None]) -> int:
+        """Record about `steps` steps; from the first learned reward on PPO learns from them."""
         # All that is drawn in a round follows from the seed and the round, so that a run that is
         # resumed between rounds goes on as it would have.
         self.agent.set_random_seed(self.seed * 1009 + round_index)
         self.agent._last_obs = None
         self.feedback.policy_fingerprint = self._fingerprint()
         if self.feedback.is_ready:
-            self.agent.learn(steps, callback=_Report(report), reset_num_timesteps=False)
+            before, rollout = self.agent.num_timesteps, self.agent.n_steps * self.agent.n_envs
+            whole = max(1, steps // rollout) * rollout
+            self.agent.learn(whole, callback=_Report(report), reset_num_timesteps=False)
+            done = self.agent.num_timesteps - before
         else:
-            self._only_record(steps, report)
+            done = self._only_record(steps, report)
         if not self._reference:
             self._take_reference()
+        return done
 
     def ask(self, allowed_in_all: float) -> int:
         """Ask as many questions as `allowed_in_all` still pays for."""
@@ -174,13 +178,16 @@ class ControlLearner:
         """Close the rows."""
         self._env.close()
 
-    def _only_record(self, steps: int, report: Callable[[int], None]) -> None:
+    def _only_record(self, steps: int, report: Callable[[int], None]) -> int:
         """Act without learning: there is no reward yet."""
         observations = self._env.reset()
-        for _ in range(-(-steps // self._env.num_envs)):
+        rows = self._env.num_envs
+        times = -(-steps // rows)
+        for _ in range(times):
             actions, _ = self.agent.predict(observations)  # type: ignore[arg-type]
             observations = self._env.step(actions)[0]
-            report(self._env.num_envs)
+            report(rows)
+        return times * rows
 
     def _take_reference(self) -> None:
         recorded = self.feedback.pool.all()

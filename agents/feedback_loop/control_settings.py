@@ -22,20 +22,9 @@ class ControlSettings:
     ppo: Mapping[str, Any] = field(default_factory=dict)
 
 
-DEFAULT = ControlSettings(total_steps=100_000, ppo={"n_steps": 256, "batch_size": 64})
+DEFAULT = ControlSettings(total_steps=100_000, ppo={"n_steps": 128, "batch_size": 64})
 BY_NAME = {
-    "CartPole": ControlSettings(
-        total_steps=60_000,
-        ppo={
-            "n_steps": 32,
-            "batch_size": 256,
-            "n_epochs": 10,
-            "gae_lambda": 0.8,
-            "gamma": 0.98,
-            "learning_rate": 1e-3,
-            "ent_coef": 0.0,
-        },
-    ),
+    "CartPole": ControlSettings(total_steps=80_000, ppo={"n_steps": 128, "batch_size": 64}),
     "LunarLander": ControlSettings(
         total_steps=1_000_000,
         num_envs=16,

@@ -33,13 +33,16 @@ class LoopLearner(Protocol):
 
     total_steps: int
 
-    def act(self, round_index: int, steps: int, report: Callable[[int], None]) -> None:
-        """Record `steps` steps; from the first learned reward on the policy learns from them.
+    def act(self, round_index: int, steps: int, report: Callable[[int], None]) -> int:
+        """Record about `steps` steps; from the first learned reward on the policy learns from them.
 
         Args:
             round_index: From 0; all that is drawn in a round follows from the seed and it.
-            steps: How many.
+            steps: How many; whole rollouts, so it may be some fewer.
             report: Called with the number of steps done since the last call.
+
+        Returns:
+            How many it were.
         """
         ...
 
@@ -156,7 +159,7 @@ class FeedbackLoop:
     def _round(self, index: int, report: Callable[[int, str], None]) -> RoundRow:
         steps = self.plan.steps_of(index, self.learner.total_steps)
         words = self._words(index)
-        self.learner.act(index, steps, lambda done: report(done, words))
+        done = self.learner.act(index, steps, lambda done: report(done, words))
         true_return = self.learner.evaluate(self.plan.eval_episodes)
         asked, labels, held_out = 0, self._labels(), {}
         if index < self.plan.rounds:
@@ -166,7 +169,7 @@ class FeedbackLoop:
                 held_out = self.learner.fit()
         return RoundRow(
             round_index=index,
-            steps=self.state.steps + steps,
+            steps=self.state.steps + done,
             asked=asked,
             labels=labels,
             spent=self.learner.spent,

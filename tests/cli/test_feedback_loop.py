@@ -10,8 +10,8 @@ import pytest
 from textgym.cli.main import main
 
 SMALL = [
-    *("RLHF-CartPole-v0", "--budget", "12", "--rounds", "2", "--total-steps", "1500"),
-    *("--initial-share-of-steps", "0.4", "--eval-episodes", "2", "--epochs", "3"),
+    *("RLHF-CartPole-v0", "--budget", "12", "--rounds", "2", "--total-steps", "3400"),
+    *("--initial-share-of-steps", "0.2", "--eval-episodes", "2", "--epochs", "3"),
     *("--segment-length", "20", "--members", "2"),
 ]
 
@@ -25,7 +25,7 @@ def test_a_small_run_and_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [seed["seed"] for seed in result["seeds"]] == [0, 1]
     for seed in result["seeds"]:
         assert seed["labels"] == 12 and seed["spent"] == 12.0
-        assert [row["steps"] for row in seed["rounds"]] == [600, 1050, 1500]
+        assert [row["steps"] for row in seed["rounds"]] == [680, 1704, 2728]
         assert seed["share"] == seed["final_return"] / seed["true_reward_return"]
     assert result["least_share"] == min(seed["share"] for seed in result["seeds"])
     # The same command again finds all of it done.

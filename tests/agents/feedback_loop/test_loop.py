@@ -23,11 +23,12 @@ class Fake:
         self.dies_at, self.calls = dies_at, []  # type: ignore[var-annotated]
         self.labels, self.asked, self.fits = 0, 0, 0
 
-    def act(self, round_index: int, steps: int, report: Callable[[int], None]) -> None:
+    def act(self, round_index: int, steps: int, report: Callable[[int], None]) -> int:
         if round_index == self.dies_at:
             raise KeyboardInterrupt
         self.calls.append(f"act {round_index} {steps} after {self.fits} fits")
         report(steps)
+        return steps
 
     def ask(self, allowed_in_all: float) -> int:
         self.calls.append(f"ask {allowed_in_all:g}")

@@ -22,7 +22,7 @@ from textgym.agents.intervals import Estimate
 from textgym.agents.reward_learning.vector_training import VectorRewardConfig
 from textgym.agents.storage.checkpoint import load_json, save_json
 from textgym.feedback.broker import BrokerConfig, FeedbackBroker
-from textgym.feedback.prices import Budget, Prices
+from textgym.feedback.prices import Prices
 from textgym.feedback.segment_feedback import SegmentFeedbackConfig
 from textgym.feedback.store import FeedbackStore
 from textgym.feedback.teachers import TeacherConfig, build_teacher, calibrated
@@ -58,7 +58,15 @@ class ControlRunConfig:
         """Reject a budget that cannot buy one label, and no seed at all."""
         if self.n_seeds < 1:
             raise ValueError(f"n_seeds must be at least 1, got {self.n_seeds!r}")
-        Budget(self.plan.budget, self.prices)
+        kind, prices = self.feedback.feedback_kind, self.prices
+        responses = 2 if kind == "comparison" else 1
+        least = {"comparison": prices.comparison, "score": prices.score}[kind]
+        least += prices.action * responses
+        if least > self.plan.budget:
+            raise ValueError(
+                f"budget {self.plan.budget!r} cannot buy one label: a {kind} costs at least "
+                f"{least!r}"
+            )
 
     @property
     def settings(self) -> ControlSettings:

@@ -17,7 +17,7 @@ from textgym.file_prompts import FilePrompts, take_split
 from textgym.models.causal_reference import CausalLMReference
 from textgym.prompts import PromptList, PromptSource, TemplatePrompts, check_prompts
 from textgym.rewards.base import RewardFn
-from textgym.rewards.learned import RewardModel
+from textgym.rewards.learned_ensemble import learned_reward
 from textgym.rewards.lookup import reward_named
 from textgym.task import MakeReference, TextTask
 from textgym.task_parts import action_tokens_from, mask_from
@@ -168,7 +168,7 @@ def _reward(
     path = config.reward_model
 
     def make_model() -> RewardFn:
-        return RewardModel(
+        return learned_reward(
             str(path),
             tokenizer,
             config.device,
@@ -179,6 +179,7 @@ def _reward(
         )
 
     def make_teacher() -> RewardFn:
+        assert gold is not None
         # By name: the store behind it needs an extra.
         judge = EpisodeJudge(gold=gold, prompts=prompts, tokenizer=tokenizer)
         opened: RewardFn = load_callable(_TEACHER)(config, judge, gold_scale)

@@ -11,7 +11,7 @@ import numpy as np
 
 from textgym.config import TextEnvConfig
 from textgym.rewards.base import RewardFn, score_episodes
-from textgym.rewards.learned import RewardModel
+from textgym.rewards.learned_ensemble import learned_reward
 from textgym.rewards.programmatic import PROGRAMMATIC
 from textgym.task import TextTask
 from textgym.types import Episode
@@ -118,7 +118,7 @@ def judge_named(name: str | None, task: TextTask) -> Judge | None:
         return GoldJudge()
     if kind == "reward-model" and value:
         _warn_if_trained_against(value, task.config)
-        return RewardJudge(name, RewardModel(value, task.tokenizer, device=task.config.device))
+        return RewardJudge(name, learned_reward(value, task.tokenizer, task.config.device))
     if kind == "metric" and value in PROGRAMMATIC:
         return RewardJudge(name, PROGRAMMATIC[value]())
     raise ValueError(

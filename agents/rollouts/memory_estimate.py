@@ -20,6 +20,7 @@ from textgym.models.sampling import LOGITS_PER_CHUNK, is_recomputed
 from textgym.models.trunk import hidden_states
 from textgym.rewards.composed import WeightedSum
 from textgym.rewards.learned import RewardModel
+from textgym.rewards.learned_ensemble import EnsembleReward
 
 GIB = 1024**3
 FLOAT32 = 4
@@ -232,6 +233,8 @@ def _take(seen: dict[int, int], module: nn.Module | None) -> int:
 def _learned_rewards(reward: Any) -> list[nn.Module]:
     if isinstance(reward, WeightedSum):
         return [model for _, part in reward.parts for model in _learned_rewards(part)]
+    if isinstance(reward, EnsembleReward):
+        return [member.scorer.model for member in reward.members]
     return [reward.scorer.model] if isinstance(reward, RewardModel) else []
 
 

@@ -21,6 +21,7 @@ from stable_baselines3.common.vec_env import (
 from textgym.agents.rollouts.vec_env_adapter import SettlesRewards, TextVecEnv
 from textgym.masks import MaskFn
 from textgym.rewards.learned import RewardModel
+from textgym.rewards.learned_ensemble import EnsembleReward, first_model
 from textgym.task import TextTask
 from textgym.tokenizer import Tokenizer
 
@@ -39,7 +40,8 @@ class TaskFacts:
         tokenizer: The environment's.
         max_new_tokens: Longest response.
         reference_model: Folder or hub name of the reference, None where it is no language model.
-        reward_model: Folder or hub name of the reward model, None where there is none.
+        reward_model: Folder or hub name of the reward model, of an ensemble its first member's;
+            None where there is none.
         scored_by_model: Whether a learned reward model alone gives the score, and reads the very
             tokens of prompt and response.
     """
@@ -67,6 +69,7 @@ class TaskFacts:
                 f"expected a text environment (TokenEnv or TokenVectorEnv), got {env!r}, which has "
                 "no `task`"
             ) from error
+        path = task.config.reward_model
         return cls(
             action_tokens=task.action_tokens,
             eos_ids=task.eos_ids,
@@ -74,8 +77,9 @@ class TaskFacts:
             tokenizer=task.tokenizer,
             max_new_tokens=task.config.max_new_tokens,
             reference_model=task.config.reference_model,
-            reward_model=task.config.reward_model,
-            scored_by_model=isinstance(task.reward, RewardModel) and task.reward.shares_tokenizer,
+            reward_model=path if path is None else first_model(path),
+            scored_by_model=isinstance(task.reward, RewardModel | EnsembleReward)
+            and task.reward.shares_tokenizer,
         )
 
 

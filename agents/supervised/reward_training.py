@@ -173,7 +173,7 @@ def train_reward_model(
         progress=state,
     )
     scale = ScoreScale(gain=gain, bias=bias, token_aggregate=config.token_aggregate)
-    save_folder(output / "model", scaled_classifier_writer(model, tokenizer, scale))
+    save_folder(output / "model", classifier_writer(model, tokenizer, scale))
     plain = {**asdict(result), "folder": result.folder.name, "config": asdict(config)}
     save_json(output / "results.json", plain)
     return result
@@ -229,13 +229,6 @@ def _normalisation_sequences(
 
 
 def classifier_writer(
-    model: PreTrainedModel, tokenizer: Tokenizer, gain: float, bias: float
-) -> Callable[[Path], None]:
-    """As `scaled_classifier_writer`, of a model that is read at the last token."""
-    return scaled_classifier_writer(model, tokenizer, ScoreScale(gain=gain, bias=bias))
-
-
-def scaled_classifier_writer(
     model: PreTrainedModel, tokenizer: Tokenizer, scale: ScoreScale
 ) -> Callable[[Path], None]:
     """Return what writes a classifier, its tokenizer and its scale into an existing folder."""

@@ -34,6 +34,7 @@ from benchmarks.rollout_phases import Breakdown
 
 LOOP, GENERATE = "(a) literal loop", "generate()"
 SETTLED, CONVENTIONAL = "(b) literal loop, settled", "conventional rollout"
+QUICK_BATCHES = 2  # a whole rollout of the settled loop
 STATIC, UNCACHED = "generate(), static cache", "loop without cache"
 
 
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         env_kwargs = model_arguments(subject, Path(folder))
         loop = LiteralLoop(num_rows, args.device, env_kwargs, args.value)
         uncached = UncachedLoop(num_rows, args.device, env_kwargs)
-        num_batches = 1 if args.quick else subject.num_batches
+        num_batches = min(QUICK_BATCHES, subject.num_batches) if args.quick else subject.num_batches
         conventional = Conventional(loop, args.device, num_batches)
         works = contenders(subject, loop, uncached, conventional)
         rates = paired_rates(works, repeats, CLOCKS[args.clock])

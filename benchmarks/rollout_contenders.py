@@ -35,13 +35,14 @@ class LiteralLoop:
         self.num_rows = num_rows
         self.envs: Any = gym.make_vec(ENV_ID, num_envs=num_rows, device=device, **env_kwargs)
         self.env: Any = self.envs.unwrapped
-        self.policy: Any = textgym.agents.PPO(
+        agent: Any = textgym.agents.PPO(
             "TransformerPolicy",
             self.envs,
             device=device,
             seed=0,
             policy_kwargs={"value": value},
-        ).policy
+        )
+        self.steps_per_rollout, self.policy = int(agent.n_steps), agent.policy
         self.policy.set_training_mode(False)
         self.env.set_reward_timing("deferred")
         self.state = self.policy.new_state(num_rows)
@@ -57,9 +58,14 @@ class LiteralLoop:
         return num_steps * self.num_rows
 
     def rollout(self, num_steps: int) -> int:
-        """Play and settle the rewards; returns the tokens made."""
-        self._steps(num_steps)
-        self.env.settle_rewards()
+        """Play and settle the rewards as often as PPO does by default; returns the tokens made.
+
+        What is open at a settlement is read once more at the next: short rollouts cost more.
+        """
+        at_once = self.steps_per_rollout
+        for first in range(0, num_steps, at_once):
+            self._steps(min(at_once, num_steps - first))
+            self.env.settle_rewards()
         return num_steps * self.num_rows
 
     def _steps(self, num_steps: int) -> None:

@@ -4,6 +4,8 @@
     gain from making resets come together.
 (b) Prompts of spread lengths dealt into groups of similar length, over one padded batch.
 (c) Groups of four rows with the same prompt, encoded once and copied, over each row by itself.
+(d) Prefill and decoding of responses of equal length, by when rows begin: all in the same step, in
+    eight even batches, or spread over all steps: what staggering the starts gains.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ from textgym.models.trunk import hidden_states, trunk_and_head
 
 NUM_ROWS, WIDTH, GROUP = 64, 160, 4
 BATCHES = (1, 2, 3, 8, 32, 64)
+PROMPT_TOKENS, RESPONSE_TOKENS = 80, 48
+# Into how many batches the starts of all rows are staggered.
+STARTS = {"starts together": 1, "starts in 8 batches": 8, "starts spread": NUM_ROWS}
 
 
 class Prompts:
@@ -89,15 +94,41 @@ class Prefill:
         return work
 
 
+class StaggeredRows:
+    """Rows that write responses of equal length for ever, begun in even batches."""
+
+    def __init__(self, prefill: Prefill, num_batches: int) -> None:
+        """Spread the starts of the batches evenly over one response."""
+        self._decoder = SlotDecoder(prefill.model, NUM_ROWS, WIDTH)
+        self._draw = np.random.default_rng(0)
+        self._vocab_size = prefill.vocab_size
+        self._ids = np.zeros((NUM_ROWS, WIDTH), dtype=np.int64)
+        batch = np.arange(NUM_ROWS) * num_batches // NUM_ROWS
+        self._first_steps = batch * RESPONSE_TOKENS // num_batches
+        self._num_steps = 0
+        self.play()  # from here on every row is in the middle of something
+
+    def play(self) -> int:
+        """Play as many steps as one response has tokens; returns the tokens."""
+        for _ in range(RESPONSE_TOKENS):
+            written = (self._num_steps - self._first_steps) % RESPONSE_TOKENS
+            begins = (written == 0) | (self._num_steps == 0)
+            shape = (int(begins.sum()), WIDTH)
+            self._ids[begins] = self._draw.integers(4, self._vocab_size, shape)
+            self._decoder.advance(self._ids, PROMPT_TOKENS + written)
+            self._num_steps += 1
+        return NUM_ROWS * RESPONSE_TOKENS
+
+
 def contenders(prefill: Prefill) -> dict[str, Callable[[], int]]:
     """Return what is timed, by name."""
-    even = Prompts(np.full(NUM_ROWS, 80), prefill.vocab_size)
+    even = Prompts(np.full(NUM_ROWS, PROMPT_TOKENS), prefill.vocab_size)
     spread = Prompts(np.linspace(16, 112, NUM_ROWS).astype(np.int64), prefill.vocab_size)
     works = {f"{size} at once": prefill.fill(even, size) for size in BATCHES}
     works["spread lengths, grouped"] = prefill.fill(spread, NUM_ROWS)
     works["spread lengths, padded"] = prefill.padded(spread)
     works[f"groups of {GROUP}, shared"] = prefill.fill(even.shared(GROUP), NUM_ROWS)
-    return works
+    return works | {name: StaggeredRows(prefill, k).play for name, k in STARTS.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,11 +144,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         "prefill_shared_over_each": median_ratio(
             rates, f"groups of {GROUP}, shared", f"{NUM_ROWS} at once"
         ),
+        "starts_8_batches_over_together": median_ratio(
+            rates, "starts in 8 batches", "starts together"
+        ),
+        "starts_8_batches_over_spread": median_ratio(rates, "starts in 8 batches", "starts spread"),
     }
+    costs = {name: 1e6 / median(found) for name, found in rates.items()}
     print_table(
         f"prefill of {NUM_ROWS} rows, bundled model",
         ("how", "microseconds per prompt token"),
-        [(name, 1e6 / median(found)) for name, found in rates.items()],
+        [(name, cost) for name, cost in costs.items() if name not in STARTS],
+    )
+    print_table(
+        f"prefill and decoding, prompts of {PROMPT_TOKENS}, responses of {RESPONSE_TOKENS}",
+        ("how", "microseconds per response token"),
+        [(name, costs[name]) for name in STARTS],
     )
     print_table("ratios, median over rounds", ("ratio", "value"), list(ratios.items()))
     write_json(args.json, "rollout_prefill", ratios, {"clock": args.clock, "rates": rates})

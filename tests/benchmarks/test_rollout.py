@@ -46,7 +46,9 @@ def test_the_loop_counts_the_tokens_that_it_is_paid_for(
     paid: list[np.ndarray] = []
     settle = loop.env.settle_rewards
     monkeypatch.setattr(loop.env, "settle_rewards", lambda: paid.append(settle()))
-    assert loop.rollout(T + 2) == np.count_nonzero(paid[0]) == (T + 2) * ROWS
+    assert loop.rollout(2 * T + 3) == sum(map(np.count_nonzero, paid)) == (2 * T + 3) * ROWS
+    # Settled as often as PPO does by default.
+    assert [len(rewards) for rewards in paid] == [2 * T, 3]
     # Playing alone leaves nothing behind for the next settlement.
     assert loop.play(3) == 3 * ROWS
     assert settle().shape == (0, ROWS)
@@ -201,3 +203,24 @@ def test_prefill_fills_every_slot_however_prompts_come(monkeypatch: pytest.Monke
     shared = prompts.shared(4)
     assert [len(set(map(tuple, shared.ids[g : g + 4].tolist()))) for g in (0, 4)] == [1, 1]
     assert prefill.padded(prompts)() == int(prompts.lengths.sum())
+
+
+def test_staggered_rows_begin_in_even_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout_prefill, "NUM_ROWS", 8)
+    monkeypatch.setattr(rollout_prefill, "RESPONSE_TOKENS", 6)
+    monkeypatch.setattr(rollout_prefill, "PROMPT_TOKENS", 5)
+    prefill = rollout_prefill.Prefill("cpu")
+    for num_batches, sizes in ((1, [8]), (2, [4, 4]), (8, [2, 1, 1, 2, 1, 1])):
+        rows = rollout_prefill.StaggeredRows(prefill, num_batches)
+        begun: list[int] = []
+        advance = rows._decoder.advance
+
+        def counting(
+            ids: Any, lengths: Any, begun: list[int] = begun, advance: Any = advance
+        ) -> Any:
+            begun.append(int((lengths == 5).sum()))
+            return advance(ids, lengths)
+
+        rows._decoder.advance = counting  # type: ignore[method-assign]
+        assert rows.play() == 8 * 6
+        assert [count for count in begun if count] == sizes

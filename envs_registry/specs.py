@@ -41,6 +41,13 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         summary="TL;DR of procedural posts: a learned reward model beside the gold utility",
     ),
     EnvRow(
+        id="RLHF-Hackable-v0",
+        entry_point="textgym.envs_registry.hackable:HackableEnv",
+        vector_entry_point="textgym.envs_registry.hackable:HackableVectorEnv",
+        family="RLHF",
+        summary="RLHF-Summarize-v0 with a planted flaw in the reward model: reward hacking, shown",
+    ),
+    EnvRow(
         id="RLHF-Helpful-v0",
         entry_point="textgym.envs_registry.helpful:HelpfulEnv",
         vector_entry_point="textgym.envs_registry.helpful:HelpfulVectorEnv",

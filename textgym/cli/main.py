@@ -39,6 +39,9 @@ COMMANDS = {
     "feedback-loop": Command(
         "textgym.cli.feedback_loop", "learn a reward from feedback and a policy from it, in rounds"
     ),
+    "overoptimize": Command(
+        "textgym.cli.overoptimize", "draw proxy and gold against the distance from the reference"
+    ),
     "build": Command("textgym.cli.build", "rebuild the models bundled with an environment"),
 }
 

@@ -1,0 +1,1 @@
+"""Over-optimisation: proxy and gold against the distance from the reference."""

@@ -1,0 +1,78 @@
+"""Samples of the reference model: drawn through the environment, judged by gold, kept in files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textgym.agents.evaluation.held_out import EvaluationConfig, make_evaluation_env
+from textgym.agents.evaluation.policy_sources import reference_policy
+from textgym.agents.overoptimization.plan import StudyConfig
+from textgym.rollout import rollout
+from textgym.types import Episode, Prompt
+
+RESPONSES_PER_PROMPT = 3
+_SPARE = 1.25  # prompts beyond need: responses of equal gold make no comparison
+
+
+def held_out_samples(config: StudyConfig) -> list[Episode]:
+    """Return P·N episodes, the N samples of a held-out prompt one after the other."""
+    return _samples(
+        config, "validation", np.repeat(np.arange(config.n_prompts), config.n_samples), 0
+    )
+
+
+def comparison_pool(config: StudyConfig, seed: int) -> list[Episode]:
+    """Return the responses that a seed's comparisons are between, of prompts drawn at random."""
+    pairs = RESPONSES_PER_PROMPT * (RESPONSES_PER_PROMPT - 1) // 2
+    count = int(np.ceil(_SPARE * max(config.data_sizes) / pairs))
+    return _samples(config, "train", None, seed + 1, count)
+
+
+def _samples(
+    config: StudyConfig, split: str, rows: np.ndarray | None, seed: int, count: int = 0
+) -> list[Episode]:
+    n_episodes = count * RESPONSES_PER_PROMPT if rows is None else len(rows)
+    sampling = EvaluationConfig(split=split, n_prompts=n_episodes, seed=seed)
+    kwargs = {**config.env_kwargs, "reward": "gold"}
+    env = make_evaluation_env(config.env_id, sampling, **kwargs)
+    core: Any = env.unwrapped
+    policy = reference_policy(env, seed=seed, device=core.config.device)
+    if policy is None:
+        raise ValueError(f"{config.env_id} has no language model as its reference")
+    known = len(core.task.prompts)
+    if rows is None:
+        drawn = np.random.default_rng(seed).permutation(known)
+        rows = np.repeat(np.resize(drawn, count), RESPONSES_PER_PROMPT)
+    prompt_ids = [int(row) % known for row in rows]
+    return list(rollout(env, policy, n_episodes, seed=seed, prompt_ids=prompt_ids))
+
+
+def save_episodes(file: Path, episodes: Sequence[Episode]) -> None:
+    """Write episodes as gzip'd JSON lines, all or nothing."""
+    fresh = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    with gzip.open(fresh, "wt", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(asdict(e), ensure_ascii=False) + "\n" for e in episodes)
+    os.replace(fresh, file)
+
+
+def load_episodes(file: Path) -> list[Episode]:
+    """Read what `save_episodes` wrote; facts and messages come back as JSON has them."""
+    with gzip.open(file, "rt", encoding="utf-8") as stream:
+        return [_episode(json.loads(line)) for line in stream]
+
+
+def _episode(row: dict[str, Any]) -> Episode:
+    prompt = row.pop("prompt")
+    for name in ("references", "messages"):
+        prompt[name] = tuple(prompt[name])
+    for name in ("prompt_ids", "response_ids", "rewards", "ref_log_probs"):
+        row[name] = tuple(row[name])
+    return Episode(prompt=Prompt(**prompt), **row)

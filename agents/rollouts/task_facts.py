@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import (
 
 from textgym.agents.rollouts.vec_env_adapter import SettlesRewards, TextVecEnv
 from textgym.masks import MaskFn
+from textgym.rewards.base import RewardFn
 from textgym.rewards.learned import RewardModel
 from textgym.rewards.learned_ensemble import EnsembleReward, first_model
 from textgym.task import TextTask
@@ -42,8 +43,8 @@ class TaskFacts:
         reference_model: Folder or hub name of the reference, None where it is no language model.
         reward_model: Folder or hub name of the reward model, of an ensemble its first member's;
             None where there is none.
-        scored_by_model: Whether a learned reward model alone gives the score, and reads the very
-            tokens of prompt and response.
+        scored_by_model: Whether a learned reward model alone gives the score, reads the very
+            tokens of prompt and response, and the score at the last of them.
     """
 
     action_tokens: np.ndarray
@@ -78,9 +79,14 @@ class TaskFacts:
             max_new_tokens=task.config.max_new_tokens,
             reference_model=task.config.reference_model,
             reward_model=path if path is None else first_model(path),
-            scored_by_model=isinstance(task.reward, RewardModel | EnsembleReward)
-            and task.reward.shares_tokenizer,
+            scored_by_model=_is_scored_by_model(task.reward),
         )
+
+
+def _is_scored_by_model(reward: RewardFn) -> bool:
+    if isinstance(reward, RewardModel) and reward.token_aggregate is not None:
+        return False  # one token's reward is no estimate of what the response will be worth
+    return isinstance(reward, RewardModel | EnsembleReward) and reward.shares_tokenizer
 
 
 def require_honest_rewards(env: VecEnv) -> None:

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from textgym.agents.intervals import Estimate, mean_interval, wilson_interval
+from textgym.agents.supervised.calibration import expected_calibration_error, sigmoid
 from textgym.agents.supervised.preference_data import PreferencePair
-
-_BINS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +75,15 @@ def reward_measures(pairs: Sequence[PreferencePair], differences: np.ndarray) ->
     longer = np.array([len(pair.chosen) - len(pair.rejected) for pair in pairs], dtype=np.float64)
     gold = np.array([_or_nan(pair.gold_margin) for pair in pairs])
     known = ~np.isnan(gold) & (gold != 0)
-    probability = (1 + np.tanh(raw / 2)) / 2  # the sigmoid, without overflow
+    probability = sigmoid(raw)
     return RewardMeasures(
-        accuracy=_accuracy(raw),
-        longer_accuracy=_accuracy(longer),
-        gold_accuracy=_accuracy(raw[known] * gold[known]) if known.any() else None,
-        longer_gold_accuracy=_accuracy(longer[known] * gold[known]) if known.any() else None,
-        label_accuracy=_accuracy(gold[known]) if known.any() else None,
+        accuracy=share_in_agreement(raw),
+        longer_accuracy=share_in_agreement(longer),
+        gold_accuracy=share_in_agreement(raw[known] * gold[known]) if known.any() else None,
+        longer_gold_accuracy=share_in_agreement(longer[known] * gold[known])
+        if known.any()
+        else None,
+        label_accuracy=share_in_agreement(gold[known]) if known.any() else None,
         n_gold_ties=int((gold == 0).sum()),
         by_margin=_by_margin(pairs, raw, gold, known),
         log_loss=mean_interval(np.logaddexp(0, -raw)),
@@ -91,20 +92,8 @@ def reward_measures(pairs: Sequence[PreferencePair], differences: np.ndarray) ->
     )
 
 
-def expected_calibration_error(probability: np.ndarray) -> float:
-    """Mean gap between confidence and accuracy over ten bins, weighted by their counts.
-
-    Args:
-        probability: (R,) probability that the model gave to what was preferred, in [0, 1].
-    """
-    confidence = np.maximum(probability, 1 - probability)
-    correct = np.where(probability == 0.5, 0.5, probability > 0.5)
-    bins = np.minimum(((confidence - 0.5) * 2 * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(confidence[bins == b].sum() - correct[bins == b].sum()) for b in range(_BINS)]
-    return float(np.sum(gaps) / len(probability))
-
-
-def _accuracy(agreement: np.ndarray) -> Estimate:
+def share_in_agreement(agreement: np.ndarray) -> Estimate:
+    """Share of positive numbers among (R,), a zero counting half, with its interval."""
     wins = float((agreement > 0).sum() + 0.5 * (agreement == 0).sum())
     return wilson_interval(wins, len(agreement))
 
@@ -125,7 +114,7 @@ def _by_margin(
     for number in np.unique(bins):
         inside = bins == number
         low, high = float(margins[inside].min()), float(margins[inside].max())
-        found.append(MarginBin(low=low, high=high, accuracy=_accuracy(agreement[inside])))
+        found.append(MarginBin(low=low, high=high, accuracy=share_in_agreement(agreement[inside])))
     return tuple(found)
 
 

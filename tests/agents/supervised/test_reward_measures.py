@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from textgym.agents.supervised.calibration import expected_calibration_error
 from textgym.agents.supervised.preference_data import PreferencePair
-from textgym.agents.supervised.reward_measures import expected_calibration_error, reward_measures
+from textgym.agents.supervised.reward_measures import reward_measures
 
 
 def pair(chosen, rejected, **more):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from textgym.agents.evaluation.correlations import pearson
 from textgym.agents.intervals import (
     Estimate,
     bootstrap_interval,
@@ -51,7 +52,7 @@ def reading(
     return Reading(
         name=name,
         pairwise_accuracy=wilson_interval(float(credits.sum()), len(credits)),
-        correlation=bootstrap_interval((numbers, truth), _pearson),
+        correlation=bootstrap_interval((numbers, truth), pearson),
         error=bootstrap_interval((np.abs(numbers - truth),), np.mean) if same_scale else None,
     )
 
@@ -171,10 +172,3 @@ def _credits(
     wanted = np.sign(truth[first] - truth[second])
     given = np.sign(numbers[first] - numbers[second])
     return (0.5 * (1 + given * wanted))[wanted != 0]
-
-
-def _pearson(first: np.ndarray, second: np.ndarray) -> float:
-    # A resample may be constant.
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])

@@ -54,9 +54,14 @@ def register_text_env(
         **kwargs: Other defaults, see `TextEnvConfig`; `gym.make(id, ...)` may override them.
 
     Raises:
-        TypeError: An unknown argument (the nearest known one is named).
+        TypeError: An unknown argument (the nearest known one is named), or prompts of another type.
         ValueError: A lambda or inner function, which no other process could find by its name.
     """
+    if not isinstance(prompts, str | Path) and not callable(prompts):
+        raise TypeError(
+            "prompts must be a path, 'hf:org/name' or a function that returns them, got "
+            f"{type(prompts).__name__}: {prompts!r:.60}"
+        )
     defaults = {**kwargs, "reward": reward}
     for name in _CALLABLE_ARGUMENTS:
         if callable(defaults.get(name)):

@@ -72,7 +72,7 @@ def rollout(
         raise ValueError(f"n must be at least 0, got {n!r}")
     if prompt_ids is not None and len(prompt_ids) != n:
         raise ValueError(f"expected n={n} prompt ids, got {len(prompt_ids)}")
-    core = env.unwrapped
+    core = getattr(env, "unwrapped", None)
     if not isinstance(core, EnvParts):
         raise ValueError(f"expected a TokenEnv or TokenVectorEnv, wrapped or not, got {env!r}")
     act = _actor(policy, env, seed, deterministic)

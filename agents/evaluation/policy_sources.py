@@ -118,6 +118,6 @@ def _check_tokens(model: str, fingerprint: str) -> None:
         return  # weights alone may still fit
     if own.fingerprint != fingerprint:
         raise ValueError(
-            f"{model!r} reads other tokens than the environment; make the environment with "
-            f"tokenizer={model!r}, or name a model of the environment's own tokenizer"
+            f"{model!r} reads other tokens than the environment; expected a model of the "
+            f"environment's own tokenizer, or the environment made with reference_model={model!r}"
         )

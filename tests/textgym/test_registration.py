@@ -108,6 +108,8 @@ def test_lambdas_and_inner_functions_are_refused(user_module: str) -> None:
         textgym.register_text_env("Mine-v3", prompts=lambda: ["a"], reward="length")
     with pytest.raises(ValueError, match="inner.<locals>.local"):
         textgym.register_text_env("Mine-v3", prompts="x.jsonl", reward=inner)
+    with pytest.raises(TypeError, match=r"function that returns them, got list: \['a', 'b'\]"):
+        textgym.register_text_env("Mine-v3", prompts=["a", "b"])
     with pytest.raises(TypeError, match="'max_new_token'.*max_new_tokens"):
         textgym.register_text_env("Mine-v3", prompts="x.jsonl", reward="length", max_new_token=3)
     assert "Mine-v3" not in gym.registry

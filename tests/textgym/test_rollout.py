@@ -187,6 +187,8 @@ def test_other_environments_are_refused():
         rollout(gym.make("CartPole-v1"), None, 1)
     with pytest.raises(ValueError, match="expected a TokenEnv"):
         rollout(gym.vector.SyncVectorEnv([single]), None, 1)
+    with pytest.raises(ValueError, match="expected a TokenEnv.*'Probe-ExactKL-v0'"):
+        rollout("Probe-ExactKL-v0", None, 1)
     deferred = vector(reward_timing="deferred")
     with pytest.raises(ValueError, match="got 'deferred'"):
         rollout(gym.wrappers.vector.RecordEpisodeStatistics(deferred), None, 1)

@@ -9,7 +9,7 @@ agent was saved into, or a folder or hub name of any causal language model.
 
 Examples:
   textgym evaluate runs/RLHF-Summarize-v0-ppo-0-20260131-120000
-  textgym evaluate gpt2 --env RLHF-Summarize-v0 --env-kwarg tokenizer=gpt2 --greedy
+  textgym evaluate gpt2 --env RLHF-Summarize-v0 --env-kwarg reference_model=gpt2 --greedy
   textgym evaluate my-model --env my_module:MyTask-v0 --judge metric:rouge
 """
 

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
 
 from textgym.agents import PPO, LearningRate
 from textgym.agents.rollouts import sequence_rollouts
@@ -71,3 +72,48 @@ def test_both_halves_seek_one_optimum_and_one_half_another(
     gained = objective(env, other, with_agents_half=False) - start
     assert gained > 0.9 * (best - start)
     assert gained > objective(env, policy, with_agents_half=False) - start + 0.1
+
+
+class Cooling(BaseCallback):
+    """Lowers the environment's `kl_coef` from rollout to rollout, as far as `to`.
+
+    At a large weight the optimum is near the reference and found at once; each next one is near the
+    last. At the final weight from the start, a policy settles on one of several good responses.
+    """
+
+    def __init__(self, *, start: float, to: float, steps: int) -> None:
+        """Take the weights at the two ends and the length of training."""
+        super().__init__()
+        self.start, self.to, self.steps = start, to, steps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        done = self.num_timesteps / self.steps
+        kl_coef = max(self.to, self.start * (1 - 1.6 * done))
+        self.training_env.env_method("set_kl_coef", kl_coef)
+
+
+def cooled(kl_coef: float) -> float:
+    """Train for 229,376 tokens while the weight falls to `kl_coef`; return the regret there."""
+    env = gym.make_vec("Probe-ExactKL-v0", num_envs=N_ENVS, kl_coef=2.0)
+    rate = LearningRate(peak=1e-3, final_fraction=0.01)
+    settings = SETTINGS | {"learning_rate": rate, "gae_lambda": 1.0}
+    agent = PPO("TransformerPolicy", env, seed=0, device="cpu", **settings)
+    steps = 112 * N_ENVS * 8
+    agent.learn(steps, callback=Cooling(start=2.0, to=kl_coef, steps=steps))
+    assert env.unwrapped.kl_coef == kl_coef
+    return regret(env, policy_table(agent, env))
+
+
+@pytest.mark.slow
+def test_at_one_weight_the_optimum_with_the_agents_half_and_not_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env = gym.make_vec("Probe-ExactKL-v0", num_envs=1, kl_coef=0.2)
+    one_response = regret(env, environments_optimum(env))
+    assert one_response > 0.015  # so that whoever takes the wrong objective cannot pass
+    assert 0 <= cooled(0.2) < 0.01
+    monkeypatch.setattr(sequence_rollouts, "kl_shaped", lambda rewards, *_: rewards)
+    assert cooled(0.2) > 0.5

@@ -90,7 +90,7 @@ class TextTokenizer:
         """
         self.path = str(path)
         self.hf: Any = _load_hugging_face(self.path)
-        self._is_direct = _encodes_directly(self.hf)
+        self._is_direct = _is_its_backend(self.hf)
         self.vocab_size: int = len(self.hf)
         self.eos_ids: tuple[int, ...] = _eos_ids(self.path, self.hf)
         self.fingerprint: str = _fingerprint(self.hf)
@@ -107,11 +107,8 @@ class TextTokenizer:
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Return the text of `ids`, spaces as they were."""
-        return self.hf.decode(
-            [int(i) for i in ids],
-            skip_special_tokens=skip_special_tokens,
-            clean_up_tokenization_spaces=False,
-        )
+        decode = _decode_directly if self._is_direct else _decode_one
+        return decode(self.hf, [int(i) for i in ids], skip_special_tokens)
 
     def render_chat(self, messages: ChatMessages) -> str:
         """Render messages (`role`, `content`) with the tokenizer's own chat template.
@@ -292,12 +289,27 @@ def _encode_directly(hf: Any, texts: Sequence[str]) -> list[list[int]]:
     return [encoding.ids for encoding in found]
 
 
-def _encodes_directly(hf: Any) -> bool:
+def _decode_one(hf: Any, ids: list[int], skip_special_tokens: bool) -> str:
+    return hf.decode(
+        ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False
+    )
+
+
+def _decode_directly(hf: Any, ids: list[int], skip_special_tokens: bool) -> str:
+    return hf.backend_tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+
+
+def _is_its_backend(hf: Any) -> bool:
     """Return whether the tokenizer is its backend and nothing more, tried on a few texts."""
     if not hf.is_fast:
         return False
     probes = [*_PROBES, f"x{hf.eos_token or ''} y"]
-    return _encode_directly(hf, probes) == [_encode_one(hf, probe) for probe in probes]
+    encoded = [_encode_one(hf, probe) for probe in probes]
+    return _encode_directly(hf, probes) == encoded and all(
+        _decode_directly(hf, ids, skip) == _decode_one(hf, ids, skip)
+        for ids in encoded
+        for skip in (True, False)
+    )
 
 
 def _eos_ids(path: str, hf: Any) -> tuple[int, ...]:

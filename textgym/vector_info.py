@@ -49,8 +49,9 @@ def put_row(info: dict[str, Any], row: int, row_info: Mapping[str, Any], num_row
             if key not in info:
                 info[key] = _new_column(key, value, num_rows)
             info[key][row] = value
-        mask = info.setdefault(f"_{key}", np.zeros(num_rows, dtype=np.bool_))
-        mask[row] = True
+        if f"_{key}" not in info:
+            info[f"_{key}"] = np.zeros(num_rows, dtype=np.bool_)
+        info[f"_{key}"][row] = True
 
 
 def _new_column(key: str, value: Any, num_rows: int) -> np.ndarray:

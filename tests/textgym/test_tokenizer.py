@@ -59,6 +59,9 @@ def test_a_batch_is_encoded_as_each_text_by_hugging_face(tiny_tokenizer_folder: 
     expected = [tokenizer.hf.encode(t, add_special_tokens=False) for t in texts]
     assert tokenizer.encode_batch(texts) == [tokenizer.encode(t) for t in texts] == expected
     assert tokenizer.encode_batch([]) == []
+    for ids in expected:
+        for skip in (True, False):
+            assert tokenizer.decode(ids, skip) == tokenizer.hf.decode(ids, skip_special_tokens=skip)
     # Someone who shares the Hugging Face tokenizer leaves settings behind.
     tokenizer.hf(texts, truncation=True, max_length=3, padding="max_length")
     tokenizer.hf(["the</s>"], split_special_tokens=True)
@@ -112,6 +115,22 @@ def test_fingerprint_survives_saving_and_tells_tokenizers_apart(
 
 def test_loading_twice_gives_the_same_object(tiny_tokenizer_folder: Path):
     assert load_tokenizer(tiny_tokenizer_folder) is load_tokenizer(str(tiny_tokenizer_folder))
+
+
+def test_a_tokenizer_that_decodes_by_rules_of_its_own_is_asked_itself(
+    tiny_tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    load = tokenizer_module._load_hugging_face
+
+    def shouting(path: str) -> Any:
+        hf = load(path)
+        plain = hf.decode
+        hf.decode = lambda ids, **kwargs: plain(ids, **kwargs).upper()
+        return hf
+
+    monkeypatch.setattr(tokenizer_module, "_load_hugging_face", shouting)
+    tokenizer = TextTokenizer(tiny_tokenizer_folder)
+    assert tokenizer.decode(tokenizer.encode("the dog")) == "THE DOG"
 
 
 @pytest.mark.parametrize(("eos", "expected"), [(7, (2, 7)), ([7, 9, 2], (2, 7, 9))])

@@ -38,14 +38,14 @@ class StudyConfig:
 
     env_id: str
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    data_sizes: tuple[int, ...] = (250, 2000)
+    data_sizes: tuple[int, ...] = (150, 1500)
     noises: tuple[float, ...] = (0.0, 0.5)
     kl_coefs: tuple[float, ...] = (0.0, 0.1)
     n_seeds: int = 1
     n_prompts: int = 64
     n_samples: int = 64
-    n_steps: int = 60_000
-    n_envs: int = 64
+    n_steps: int = 36_000
+    n_envs: int = 32
     learning_rate: float | None = None
     teacher_temperature: float = 0.25
     reward_epochs: float = 2.0

@@ -10,16 +10,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from textgym.agents.evaluation.held_out import EvaluationConfig, make_evaluation_env
 from textgym.agents.evaluation.policy_sources import reference_policy
 from textgym.agents.overoptimization.plan import StudyConfig
+from textgym.agents.policies import TransformerPolicy
 from textgym.rollout import rollout
 from textgym.types import Episode, Prompt
 
 RESPONSES_PER_PROMPT = 3
 _SPARE = 1.25  # prompts beyond need: responses of equal gold make no comparison
+
+
+def check_environment(config: StudyConfig) -> None:
+    """Refuse what nothing can be judged or compared in.
+
+    Raises:
+        ValueError: The environment has no gold utility, or no language model as its reference.
+    """
+    _open(config, EvaluationConfig(n_prompts=1))
 
 
 def held_out_samples(config: StudyConfig) -> list[Episode]:
@@ -40,19 +51,29 @@ def _samples(
     config: StudyConfig, split: str, rows: np.ndarray | None, seed: int, count: int = 0
 ) -> list[Episode]:
     n_episodes = count * RESPONSES_PER_PROMPT if rows is None else len(rows)
-    sampling = EvaluationConfig(split=split, n_prompts=n_episodes, seed=seed)
-    kwargs = {**config.env_kwargs, "reward": "gold"}
-    env = make_evaluation_env(config.env_id, sampling, **kwargs)
+    env, policy = _open(config, EvaluationConfig(split=split, n_prompts=n_episodes, seed=seed))
     core: Any = env.unwrapped
-    policy = reference_policy(env, seed=seed, device=core.config.device)
-    if policy is None:
-        raise ValueError(f"{config.env_id} has no language model as its reference")
     known = len(core.task.prompts)
     if rows is None:
         drawn = np.random.default_rng(seed).permutation(known)
         rows = np.repeat(np.resize(drawn, count), RESPONSES_PER_PROMPT)
     prompt_ids = [int(row) % known for row in rows]
     return list(rollout(env, policy, n_episodes, seed=seed, prompt_ids=prompt_ids))
+
+
+def _open(
+    config: StudyConfig, sampling: EvaluationConfig
+) -> tuple[gym.vector.VectorEnv, TransformerPolicy]:
+    """Return the environment, its score gold itself, and the reference model as a policy."""
+    kwargs = {**config.env_kwargs, "reward": "gold"}
+    env = make_evaluation_env(config.env_id, sampling, **kwargs)
+    core: Any = env.unwrapped
+    if core.task.gold is None:
+        raise ValueError(f"{config.env_id} has no gold utility, without which nothing is judged")
+    policy = reference_policy(env, seed=sampling.seed, device=core.config.device)
+    if policy is None:
+        raise ValueError(f"{config.env_id} has no language model as its reference")
+    return env, policy
 
 
 def save_episodes(file: Path, episodes: Sequence[Episode]) -> None:

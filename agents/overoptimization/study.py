@@ -5,6 +5,7 @@ What is in a file already is not measured again: an interrupted study goes on wh
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ import transformers.utils.logging
 from textgym.agents.overoptimization.cells import measure
 from textgym.agents.overoptimization.plan import Cell, StudyConfig, StudyFolder
 from textgym.agents.overoptimization.samples import (
+    check_environment,
     comparison_pool,
     held_out_samples,
     load_episodes,
@@ -87,16 +89,19 @@ def run_study(
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers!r}")
     folder = StudyFolder(Path(output))
+    if not folder.evaluation.is_file():
+        check_environment(config)
     folder.claim(config)
-    for stage in _stages(config, folder):
-        missing = []
-        for job in stage:
-            if job.is_done():
-                report(job.name)
-            else:
-                missing.append(job)
-        for name in _run(missing, workers):
-            report(name)
+    with _runner(workers) as run:
+        for stage in _stages(config, folder):
+            missing = []
+            for job in stage:
+                if job.is_done():
+                    report(job.name)
+                else:
+                    missing.append(job)
+            for name in run(missing):
+                report(name)
     return folder
 
 
@@ -116,22 +121,25 @@ def _stages(config: StudyConfig, folder: StudyFolder) -> list[list[_Job]]:
     return [samples, cells("reward"), [*cells("ppo"), *cells("best-of-n")]]
 
 
-def _run(jobs: Sequence[_Job], workers: int) -> Iterator[str]:
-    workers = min(workers, len(jobs))
-    if workers <= 1:
-        for job in jobs:
-            yield job.run()
+@contextlib.contextmanager
+def _runner(workers: int) -> Iterator[Callable[[Sequence[_Job]], Iterator[str]]]:
+    """Give what runs jobs and yields their names as they are done, here or in processes."""
+    if workers == 1:
+        yield lambda jobs: (job.run() for job in jobs)
         return
-    threads = max(1, (os.cpu_count() or 1) // workers)
     pool = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin_worker,
-        initargs=(threads,),
+        initargs=(max(1, (os.cpu_count() or 1) // workers),),
     )
-    try:
+
+    def run(jobs: Sequence[_Job]) -> Iterator[str]:
         for future in as_completed([pool.submit(job.run) for job in jobs]):
             yield future.result()
+
+    try:
+        yield run
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -20,12 +20,14 @@ PACKAGES = {
 
 # Lower never imports higher; within one line a module may import its neighbours, without cycles.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("textgym.types", "textgym.callables", "textgym.process_guard"),
+    ("textgym.types", "textgym.episode_html", "textgym.callables", "textgym.process_guard"),
     ("textgym.feedback",),
     ("textgym.config", "textgym.prompts", "textgym.masks", "textgym.reference"),
     ("textgym.tokenizer", "textgym.models"),
-    ("textgym.dataset_files", "textgym.dialogues", "textgym.file_prompts", "textgym.rewards"),
+    ("textgym.dataset_files", "textgym.dialogues", "textgym.comparison_rows"),
+    ("textgym.file_prompts", "textgym.rewards"),
     ("textgym.feedback.trl_formats", "textgym.feedback.quality_checks"),
+    ("textgym.feedback.row_paths", "textgym.feedback.column_mapping"),
     ("textgym.feedback.store_engine", "textgym.feedback.store_results"),
     ("textgym.feedback.store_rows", "textgym.feedback.store", "textgym.feedback.broker"),
     ("textgym.feedback.episode_judge", "textgym.feedback.teacher_reward"),
@@ -51,6 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.agents.storage", "textgym.agents.ppo", "textgym.agents.a2c"),
     ("textgym.agents.runs", "textgym.agents.evaluation", "textgym.agents.bundles"),
     ("textgym.agents.feedback_loop", "textgym.agents.overoptimization"),
+    ("textgym.agents.dependence",),
     ("textgym.agents",),
     ("textgym.cli",),
 )

@@ -42,7 +42,7 @@ def read_rows(dataset: str | Path) -> Iterator[Row]:
 
 
 def column_value(row: Row, column: str, number: int) -> Any:
-    """Return one column of a row; dots in `column` go into nested mappings.
+    """Return one column of a row; dots in `column` go into nested mappings, and into lists.
 
     Raises:
         ValueError: The row has no such column; the message lists those there are.
@@ -51,9 +51,12 @@ def column_value(row: Row, column: str, number: int) -> Any:
         return row[column]
     value: Any = row
     for part in column.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+        if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        elif isinstance(value, Mapping) and part in value:
+            value = value[part]
+        else:
             raise ValueError(f"row {number} has no column {column!r}; it has {sorted(row)}")
-        value = value[part]
     return value
 
 

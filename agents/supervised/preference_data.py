@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from textgym.agents.supervised.text_data import prompts_of_splits, spaced
-from textgym.dataset_files import Row, column_value, parse_columns, read_rows
-from textgym.dialogues import (
-    RenderChat,
-    message_text,
-    render_dialogue,
-    render_messages,
-    split_dialogue,
-)
+from textgym.comparison_rows import judgement_of
+from textgym.dataset_files import Row, parse_columns, read_rows
+from textgym.dialogues import RenderChat, split_dialogue
 
-COLUMN_NAMES = ("prompt", "chosen", "rejected", "first", "second", "label", "margin")
+COLUMN_NAMES = ("prompt", "chosen", "rejected", "first", "second", "label", "margin", "subset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +31,7 @@ class PreferencePair:
         gold_margin: Noise-free utility of chosen minus rejected; None where unknown. Below 0
             where the labeller was wrong.
         is_tie: The labeller found them equal; which is called chosen then means nothing.
+        subset: What sort of comparison it is, for measures apart; empty where nobody said.
     """
 
     prompt: str
@@ -47,6 +42,7 @@ class PreferencePair:
     margin: float | None = None
     gold_margin: float | None = None
     is_tie: bool = False
+    subset: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +78,9 @@ def load_preferences(
     Args:
         dataset: JSONL, JSONL.gz, a folder saved by `datasets`, or `hf:org/name[:split]`.
         columns: `"prompt=question,chosen=good,rejected=bad"`, or, where a label says which is
-            better, `"prompt=topic,first=a1,second=a2,label=label"`; `margin=…` may be added.
-            A label is 1 or 2 (0 is a tie), "first", "second" or "tie", or the name of a column.
+            better, `"prompt=topic,first=a1,second=a2,label=label"`; `margin=…` and `subset=…` may
+            be added. A label is 1 or 2 (0 is a tie), "first", "second" or "tie", or the name of a
+            column.
         template: Text around the prompt, for example `"{prompt}\n\nTL;DR:"`.
         render_chat: Renders messages and dialogues; the plain Human/Assistant form where None.
         keep_ties: Keep rows judged equal as pairs with `is_tie`, to be trained as half a win for
@@ -99,7 +96,7 @@ def load_preferences(
     labels: set[int] = set()
     n_ties = n_unusable = 0
     judged = [
-        (row, _judgement(row, mapping, number, render_chat))
+        (row, judgement_of(row, mapping, number, render_chat))
         for number, row in enumerate(read_rows(dataset))
     ]
     keys = [_environments_prompt(row, j[0], mapping, render_chat) for row, j in judged]
@@ -117,8 +114,7 @@ def load_preferences(
             n_unusable += 1
         else:
             prompt = template.replace("{prompt}", prompt) if template else prompt
-            margin = _number(row, mapping.get("margin", "margin"))
-            found.append(_pair(prompt, chosen, rejected, margin, is_tie))
+            found.append(_pair(row, mapping, prompt, chosen, rejected, is_tie))
     _check(found, labels, mapping, dataset, n_ties + n_unusable)
     return PreferenceSet(pairs=tuple(found), n_ties=n_ties, n_unusable=n_unusable)
 
@@ -163,37 +159,16 @@ def held_out_items(prompts: Iterable[str], fraction: float, seed: int) -> set[st
 
 
 def _pair(
-    prompt: str, chosen: str, rejected: str, margin: float | None, is_tie: bool
+    row: Row, mapping: Mapping[str, str], prompt: str, chosen: str, rejected: str, is_tie: bool
 ) -> PreferencePair:
     return PreferencePair(
         prompt=prompt,
         chosen=spaced(prompt, chosen),
         rejected=spaced(prompt, rejected),
-        margin=margin,
+        margin=_number(row, mapping.get("margin", "margin")),
         is_tie=is_tie,
+        subset=str(row.get(mapping.get("subset", "subset")) or ""),
     )
-
-
-def _judgement(
-    row: Row, mapping: Mapping[str, str], number: int, render_chat: RenderChat | None
-) -> tuple[str, str, str, int | None]:
-    """Return prompt, chosen, rejected, and the label (None where the columns themselves say)."""
-    if "label" in mapping or "first" in mapping or "second" in mapping:
-        return _labelled(row, mapping, number, render_chat)
-    chosen = column_value(row, mapping.get("chosen", "chosen"), number)
-    rejected = column_value(row, mapping.get("rejected", "rejected"), number)
-    if "prompt" in mapping or "prompt" in row:
-        prompt = _prompt(column_value(row, mapping.get("prompt", "prompt"), number), render_chat)
-        return prompt, _response(chosen), _response(rejected), None
-    if isinstance(chosen, list):
-        return (*_common_messages(chosen, rejected, number, render_chat), None)
-    prompt, good = split_dialogue(chosen)
-    other_prompt, bad = split_dialogue(rejected)
-    if prompt != other_prompt:  # a few dialogues of HH part earlier: compare from there on
-        prompt, good, bad = _common_turns(chosen, rejected)
-    if render_chat is not None:
-        prompt, good, bad = render_dialogue(prompt, render_chat), good.strip(), bad.strip()
-    return prompt, good, bad, None
 
 
 def _environments_prompt(
@@ -203,60 +178,6 @@ def _environments_prompt(
     chosen = row.get("chosen")
     is_dialogue = not mapping and "prompt" not in row and isinstance(chosen, str)
     return split_dialogue(str(chosen), render_chat)[0] if is_dialogue else prompt
-
-
-def _labelled(
-    row: Row, mapping: Mapping[str, str], number: int, render_chat: RenderChat | None
-) -> tuple[str, str, str, int]:
-    missing = [name for name in ("prompt", "first", "second", "label") if name not in mapping]
-    if missing:
-        raise ValueError(f"columns must also name {missing!r}, got {dict(mapping)!r}")
-    first = _response(column_value(row, mapping["first"], number))
-    second = _response(column_value(row, mapping["second"], number))
-    prompt = _prompt(column_value(row, mapping["prompt"], number), render_chat)
-    label = _label(column_value(row, mapping["label"], number), mapping, number)
-    return (prompt, second, first, label) if label == 2 else (prompt, first, second, label)
-
-
-def _label(value: Any, mapping: Mapping[str, str], number: int) -> int:
-    known: dict[Any, int] = {0: 0, 1: 1, 2: 2, "0": 0, "1": 1, "2": 2}
-    known.update({"tie": 0, "first": 1, "second": 2, mapping["first"]: 1, mapping["second"]: 2})
-    key = value.strip() if isinstance(value, str) else value
-    if isinstance(key, bool) or not isinstance(key, (str, int, float)) or key not in known:
-        raise ValueError(f"row {number}: label must be one of {list(known)!r}, got {value!r}")
-    return known[key]
-
-
-def _common_messages(
-    chosen: list[Any], rejected: Any, number: int, render_chat: RenderChat | None
-) -> tuple[str, str, str]:
-    if not isinstance(rejected, list) or not chosen or chosen[:-1] != rejected[:-1]:
-        raise ValueError(
-            f"row {number}: expected chosen and rejected to be message lists that differ in the "
-            f"last message only, got {len(chosen)} messages and {str(rejected)[:60]!r}"
-        )
-    prompt = render_messages(chosen[:-1], render_chat)
-    return prompt, message_text(chosen[-1]), message_text(rejected[-1])
-
-
-def _common_turns(chosen: str, rejected: str) -> tuple[str, str, str]:
-    same = 0
-    while same < min(len(chosen), len(rejected)) and chosen[same] == rejected[same]:
-        same += 1
-    prompt, _ = split_dialogue(chosen[:same])
-    return prompt, chosen[len(prompt) :], rejected[len(prompt) :]
-
-
-def _prompt(value: Any, render_chat: RenderChat | None) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        return render_messages(value, render_chat)
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _response(value: Any) -> str:
-    if isinstance(value, list) and value and isinstance(value[-1], Mapping):
-        return message_text(value[-1])
-    return "" if value is None else str(value)
 
 
 def _number(row: Row, column: str) -> float | None:

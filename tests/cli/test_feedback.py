@@ -173,3 +173,33 @@ def test_critic_prints_figures_and_writes_them(
 
 
 RATED_WORDS = [("an excellent answer", 5), ("a terrible answer", 1)]
+
+
+def test_any_columns_come_in_by_a_mapping(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    store, file = str(tmp_path / "f.db"), tmp_path / "rows.jsonl"
+    file.write_text(
+        '{"q": "p", "a": "x", "b": "y", "stars": 4, "votes": [1, 2]}\n', encoding="utf-8"
+    )
+    who = ("--annotator", "lab")
+    score = ("--format", "score", "--columns", "prompt=q,response=a,score=stars", "--scale", "1:5")
+    assert feedback("import", store, file, *who, *score) == 0
+    assert feedback("import", store, file, *who, *score) == 0
+    assert "0 records added, 1 were there already" in capsys.readouterr().out
+    votes = [
+        part
+        for i in (0, 1)
+        for part in ("--columns", f"prompt=q,first=a,second=b,label=votes.{i},annotator=={i}")
+    ]
+    assert feedback("import", store, file, *who, "--format", "comparison", *votes) == 0
+    with FeedbackStore(store) as opened:
+        found = [item.record for item in opened.iterate()]
+    assert found[0].value == 0.75
+    assert [(r.annotator.id, r.chosen.text) for r in found[1:]] == [("lab-0", "x"), ("lab-1", "y")]
+    for flags, message in (
+        (("--columns", "response=a"), "--columns needs --format"),
+        (("--format", "score", "--columns", "response=a"), "must name 'score'"),
+        ((*score[:-1], "five"), "--scale must be LOW:HIGH"),
+        (score[:4], "a score must be a number in [0, 1], got 4"),
+    ):
+        assert feedback("import", store, file, *who, *flags) == 2
+        assert message in capsys.readouterr().err

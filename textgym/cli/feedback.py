@@ -1,10 +1,12 @@
-"""Look after a store of human feedback: count, export, import, erase a person; test the critic.
+r"""Look after a store of human feedback: count, export, import, erase a person; test the critic.
 
 STORE is a file (SQLite) or a URL (postgresql://USER@HOST/NAME; needs textgym[postgres]).
 
 Examples:
   textgym feedback stats runs/feedback.db
   textgym feedback import runs/feedback.db pairs.jsonl --format preference --annotator lab-3
+  textgym feedback import runs/feedback.db ratings.jsonl --format score --annotator lab-3 \
+      --columns "prompt=question,response=answer,score=stars" --scale 1:5
   textgym feedback export runs/feedback.db labels.jsonl.gz
   textgym feedback export runs/feedback.db pairs.jsonl --format preference
   textgym feedback erase runs/feedback.db --annotator lab-3 --yes
@@ -17,12 +19,13 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import cleandoc
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from textgym.callables import load_callable
 from textgym.dataset_files import read_rows
+from textgym.feedback.column_mapping import COLUMN_NAMES, ColumnMapping, records_from_rows
 from textgym.feedback.record_json import read_jsonl, record_to_json, write_rows
 from textgym.feedback.records import FeedbackRecord
 from textgym.feedback.responses import ANNOTATOR_KINDS, Annotator
@@ -96,8 +99,21 @@ def _add_export(commands: Any) -> None:
 def _add_import(commands: Any) -> None:
     about = """Add the records of a file to the store; made where there is none.
 
-    Importing a file twice changes nothing, and what was erased stays erased. TRL's formats do not
-    say who judged: --annotator does.
+    Importing a file twice changes nothing, and what was erased stays erased. Files of other kinds
+    than an export do not say who judged: --annotator does.
+
+    Any file of rows can be read by naming its columns: `name=path,name=path`. A path goes into
+    nested data by dots (`feedback.note`, `votes.0`) and through all entries by `*`; `a+b` joins
+    texts, `=1` is the value 1 itself, and `@` at a path's end is the key that its last `*` stands
+    for. --columns may be given several times. Names by format, besides prompt, annotator and
+    subset:
+
+      comparison     chosen, rejected; or first, second, label (1, 2, 0 for a tie); strength
+      score          response, score; start, end of the part (characters)
+      language       response, words; start, end
+      ranking        response, rank (each a path with `*`)
+      demonstration  response
+      correction     response, better
     """
     parser = commands.add_parser(
         "import", help="add the records of a file", description=cleandoc(about)
@@ -106,11 +122,26 @@ def _add_import(commands: Any) -> None:
     parser.add_argument("file", help="JSONL, JSONL.gz; TRL's formats also from `datasets`")
     parser.add_argument(
         "--format",
-        choices=("records", "preference", "unpaired"),
+        choices=("records", "preference", "unpaired", *COLUMN_NAMES),
         default="records",
-        help="records: as exported; preference and unpaired: as TRL's data sets [records]",
+        help="records: as exported; preference and unpaired: as TRL's data sets; else the kind of "
+        "record that --columns describes [records]",
     )
-    parser.add_argument("--annotator", metavar="ID", help="pseudonym of who judged TRL's rows")
+    parser.add_argument(
+        "--columns",
+        metavar="NAMES",
+        action="append",
+        default=[],
+        help='for example "prompt=question,first=a,second=b,label=vote"; not needed for '
+        "comparisons in whole dialogues or in columns prompt, chosen, rejected",
+    )
+    parser.add_argument(
+        "--scale",
+        metavar="LOW:HIGH",
+        default="0:1",
+        help="worst and best number of the file's scores [0:1]",
+    )
+    parser.add_argument("--annotator", metavar="ID", help="pseudonym of who judged")
     parser.add_argument(
         "--annotator-kind",
         choices=ANNOTATOR_KINDS,
@@ -213,6 +244,8 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _records_of(args: argparse.Namespace) -> Iterator[FeedbackRecord]:
+    if args.columns and args.format not in COLUMN_NAMES:
+        raise ValueError(f"--columns needs --format {'|'.join(COLUMN_NAMES)}, got {args.format!r}")
     if args.format == "records":
         if args.annotator:
             raise ValueError("records say themselves who judged; leave --annotator out")
@@ -220,10 +253,26 @@ def _records_of(args: argparse.Namespace) -> Iterator[FeedbackRecord]:
     if not args.annotator:
         raise ValueError(f"--format {args.format} needs --annotator: who judged?")
     annotator = Annotator(id=args.annotator, kind=args.annotator_kind)
-    rows = read_rows(args.file)
     if args.format == "preference":
-        return comparisons_from_rows(rows, annotator)
-    return scores_from_rows(rows, annotator)
+        return comparisons_from_rows(read_rows(args.file), annotator)
+    if args.format == "unpaired":
+        return scores_from_rows(read_rows(args.file), annotator)
+    low, high = _scale(args.scale)
+    mappings = [
+        ColumnMapping(kind=args.format, columns=columns, low=low, high=high)
+        for columns in args.columns or [""]
+    ]
+    return chain.from_iterable(
+        records_from_rows(read_rows(args.file), mapping, annotator) for mapping in mappings
+    )
+
+
+def _scale(text: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError:
+        raise ValueError(f"--scale must be LOW:HIGH, such as 1:5, got {text!r}") from None
+    return low, high
 
 
 def _erase(args: argparse.Namespace) -> int:

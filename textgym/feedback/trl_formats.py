@@ -114,11 +114,11 @@ def comparisons_from_rows(
     Raises:
         ValueError: A row without these columns or with values of other types; names the row.
     """
-    ids = _RowIds(annotator)
+    ids = RowIds(annotator)
     for number, row in enumerate(rows):
         try:
             prompt_data, chosen, rejected = _split_implicit_prompt(row)
-            prompt = _prompt_in(prompt_data, render_chat)
+            prompt = prompt_in(prompt_data, render_chat)
             yield Comparison(
                 annotator=annotator,
                 record_id=ids.next(row),
@@ -136,10 +136,10 @@ def scores_from_rows(
 
     Arguments and errors as `comparisons_from_rows`.
     """
-    ids = _RowIds(annotator)
+    ids = RowIds(annotator)
     for number, row in enumerate(rows):
         try:
-            prompt = _prompt_in(_column(row, "prompt"), render_chat)
+            prompt = prompt_in(_column(row, "prompt"), render_chat)
             label = _column(row, "label")
             if label not in (True, False):
                 raise ValueError(f"label must be true or false, got {label!r}")
@@ -154,14 +154,16 @@ def scores_from_rows(
             raise ValueError(f"row {number}: {error}") from error
 
 
-class _RowIds:
+class RowIds:
     """Record ids that depend on the row's content, its annotator and how often it came before."""
 
     def __init__(self, annotator: Annotator) -> None:
+        """Make ids of what `annotator` said."""
         self._annotator = annotator
         self._seen: Counter[str] = Counter()
 
     def next(self, row: Row) -> str:
+        """Return the id of the record that this row makes."""
         content = f"{self._annotator.id}\n{to_line(dict(row))}"
         self._seen[content] += 1
         return hashlib.sha256(f"{self._seen[content]}\n{content}".encode()).hexdigest()[:32]
@@ -194,7 +196,8 @@ def _is_messages(data: Any) -> bool:
     return isinstance(data, list | tuple) and all(isinstance(item, Mapping) for item in data)
 
 
-def _prompt_in(data: Any, render_chat: RenderChat | None) -> PromptText:
+def prompt_in(data: Any, render_chat: RenderChat | None) -> PromptText:
+    """Return the prompt that a text, or a list of messages before a reply, is."""
     if isinstance(data, str):
         return PromptText(text=data)
     if not _is_messages(data) or not data:

@@ -112,10 +112,16 @@ def resolved(presets: Mapping[str, PresetType], name: str, given: Mapping[str, A
             entries winning.
 
     Raises:
-        ValueError: An unknown preset.
+        ValueError: An unknown preset, or `env_kwargs` of an environment that is made already.
     """
     if name not in presets:
         raise ValueError(f"preset must be one of {sorted(presets)}, got {name!r}")
+    env, env_kwargs = given.get("env"), given.get("env_kwargs")
+    if env_kwargs and env is not None and not isinstance(env, str):
+        raise ValueError(
+            f"env_kwargs={env_kwargs!r} are for an environment given by its id, got one that is "
+            "made already: give them to gym.make_vec (kl_coef and temperature also to the algorithm)"
+        )
     preset = presets[name]
     changes: dict[str, Any] = {}
     for each in fields(preset):

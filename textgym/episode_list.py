@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from textgym.episode_html import episode_table
 from textgym.rendering import token_pieces
 from textgym.tokenizer import Tokenizer
 from textgym.types import Episode
 
 MAX_SHOWN = 20  # episodes in one notebook cell
-
-GOOD_COLOUR = (34, 139, 84)
-BAD_COLOUR = (200, 64, 48)
 
 
 class EpisodeList(list[Episode]):
@@ -27,8 +25,8 @@ class EpisodeList(list[Episode]):
     def __init__(
         self, episodes: Iterable[Episode] = (), tokenizer: Tokenizer | None = None
     ) -> None:
-        """Hold the episodes."""
-        super().__init__(episodes)
+        """Hold the episodes, with their pieces of text where they lack them."""
+        super().__init__(_with_pieces(episode, tokenizer) for episode in episodes)
         self.tokenizer = tokenizer
 
     def __getitem__(self, index: Any) -> Any:
@@ -38,44 +36,12 @@ class EpisodeList(list[Episode]):
 
     def _repr_html_(self) -> str:
         """Return a table of prompts and responses for a notebook."""
-        scale = max((abs(r) for episode in self for r in episode.rewards), default=0.0)
-        rows = [self._row(i, episode, scale) for i, episode in enumerate(self[:MAX_SHOWN])]
-        more = len(self) - len(rows)
+        more = len(self) - MAX_SHOWN
         note = f"<p>… and {more} more</p>" if more > 0 else ""
-        head = "<tr><th>#</th><th>prompt</th><th>response</th><th>score</th><th>gold</th></tr>"
-        style = "border-collapse:collapse;text-align:left"
-        return f'<table style="{style}">{head}{"".join(rows)}</table>{note}'
-
-    def _row(self, index: int, episode: Episode, scale: float) -> str:
-        cells = (
-            str(index),
-            f'<div style="white-space:pre-wrap">{html.escape(episode.prompt.text)}</div>',
-            f'<div style="white-space:pre-wrap">{self._response(episode, scale)}</div>',
-            _number(episode.score),
-            _number(episode.gold_score),
-        )
-        return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-    def _response(self, episode: Episode, scale: float) -> str:
-        pieces = self._pieces(episode)
-        if len(pieces) != len(episode.rewards):
-            return html.escape(episode.response)
-        spans = zip(pieces, episode.rewards, strict=True)
-        return "".join(_span(piece, reward, scale) for piece, reward in spans)
-
-    def _pieces(self, episode: Episode) -> list[str]:
-        if self.tokenizer is None:
-            return []
-        return token_pieces(self.tokenizer, episode.response_ids)
+        return episode_table(self[:MAX_SHOWN]) + note
 
 
-def _span(piece: str, reward: float, scale: float) -> str:
-    red, green, blue = GOOD_COLOUR if reward >= 0 else BAD_COLOUR
-    strength = 0.65 * abs(reward) / scale if scale > 0 else 0.0
-    colour = f"background:rgba({red},{green},{blue},{strength:.2f})"
-    text = html.escape(piece) or "·"
-    return f'<span style="{colour}" title="reward {reward:+.4f}">{text}</span>'
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _with_pieces(episode: Episode, tokenizer: Tokenizer | None) -> Episode:
+    if tokenizer is None or episode.pieces:
+        return episode
+    return replace(episode, pieces=tuple(token_pieces(tokenizer, episode.response_ids)))

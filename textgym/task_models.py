@@ -21,7 +21,7 @@ from textgym.rewards.learned_ensemble import learned_reward
 from textgym.rewards.lookup import reward_named
 from textgym.task import MakeReference, TextTask
 from textgym.task_parts import action_tokens_from, mask_from
-from textgym.tokenizer import Tokenizer, load_tokenizer
+from textgym.tokenizer import TOKENIZER_FILES, TextTokenizer, Tokenizer, load_tokenizer
 
 _TEACHER = "textgym.feedback.teacher_reward:open_teacher_reward"
 
@@ -155,7 +155,32 @@ def _tokenizer(config: TextEnvConfig) -> Tokenizer:
         raise ValueError(
             "expected tokenizer=... or reference_model=... (a folder or hub name), got neither"
         )
-    return load_tokenizer(config.tokenizer)
+    tokenizer = load_tokenizer(config.tokenizer)
+    _require_ids_of_reference(tokenizer, config)
+    return tokenizer
+
+
+def _require_ids_of_reference(tokenizer: Tokenizer, config: TextEnvConfig) -> None:
+    """Refuse a tokenizer whose ids mean other tokens to the reference model.
+
+    Tokens may be missing or added at the end; a folder without a tokenizer says nothing.
+    """
+    path = config.reference_model
+    if path is None or path == config.tokenizer or not isinstance(tokenizer, TextTokenizer):
+        return
+    if not any((Path(path) / name).is_file() for name in TOKENIZER_FILES):
+        return
+    own = load_tokenizer(path)
+    if not isinstance(own, TextTokenizer) or own.fingerprint == tokenizer.fingerprint:
+        return
+    token_of = {index: token for token, index in own.hf.get_vocab().items()}
+    for token, index in sorted(tokenizer.hf.get_vocab().items(), key=lambda item: item[1]):
+        if token_of.get(index, token) != token:
+            raise ValueError(
+                f"vocabulary mismatch: token {index} is {token!r} in the tokenizer "
+                f"{config.tokenizer!r} and {token_of[index]!r} in that of the reference model "
+                f"{path!r}; expected a tokenizer with the model's ids"
+            )
 
 
 def _reward(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from textgym.episode_html import episode_table
+
 TokenIds = tuple[int, ...]
 
 FINISH_REASONS = ("eos", "stop", "length")
@@ -49,6 +51,7 @@ class Episode:
         gold_score: Hidden true utility, None where the task has none.
         reward_terms: Named parts of the final step's reward; they sum to it.
         query_id: The question by which a teacher was asked for the score; empty for none.
+        pieces: Text of each response token, for people to read; empty where not recorded.
     """
 
     prompt: Prompt
@@ -63,6 +66,7 @@ class Episode:
     gold_score: float | None = None
     reward_terms: Mapping[str, float] = field(default_factory=dict)
     query_id: str = ""
+    pieces: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Reject a finish reason that no environment gives."""
@@ -70,3 +74,7 @@ class Episode:
             raise ValueError(
                 f"finish_reason must be one of {FINISH_REASONS}, got {self.finish_reason!r}"
             )
+
+    def _repr_html_(self) -> str:
+        """Return the episode for a notebook, its tokens coloured by their rewards."""
+        return episode_table([self])

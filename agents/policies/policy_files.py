@@ -24,6 +24,7 @@ from textgym.agents.storage.checkpoint import (
     save_json,
     save_tensors,
 )
+from textgym.models.progress_bars import no_progress_bars
 from textgym.tokenizer import Tokenizer
 
 LANGUAGE_MODEL = "policy"
@@ -42,13 +43,15 @@ def write_networks(
     tokenizer: Tokenizer | None,
 ) -> None:
     """Write the networks of a policy into an existing folder."""
-    language_model.save_pretrained(folder / LANGUAGE_MODEL)
+    with no_progress_bars():
+        language_model.save_pretrained(folder / LANGUAGE_MODEL)
     if tokenizer is not None:
         tokenizer.save(folder / LANGUAGE_MODEL)
     value = folder / VALUE
     value.mkdir()
     if value_model is not None:
-        value_model.save_pretrained(value)
+        with no_progress_bars():
+            value_model.save_pretrained(value)
     save_tensors(value / VALUE_HEAD, dict(value_head.state_dict()))
 
 

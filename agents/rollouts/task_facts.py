@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from gymnasium import wrappers
 from gymnasium.vector import VectorWrapper
 from gymnasium.wrappers.vector import NormalizeReward
 from stable_baselines3.common.vec_env import (
@@ -104,6 +105,11 @@ def require_honest_rewards(env: VecEnv) -> None:
                 f"expected an environment without {type(layer).__name__}: it would scale one half "
                 "of the KL penalty only; scale the score inside the reward function instead"
             )
+    if any(env.env_is_wrapped(wrappers.NormalizeReward)):
+        raise ValueError(
+            "expected rows without NormalizeReward: it would scale one half of the KL penalty "
+            "only; scale the score inside the reward function instead"
+        )
 
 
 def settling_env(env: VecEnv) -> SettlesRewards | None:

@@ -104,6 +104,14 @@ def test_summarize_from_feedback_preset(tiny_reward_folder: Any) -> None:
     assert core.temperature == 1.0 and core.config.missing_eos_score is None
 
 
+@pytest.mark.parametrize("algorithm", [PPO, A2C])
+def test_env_kwargs_of_a_made_environment_are_refused(
+    algorithm: Any, make_text_env: Callable[..., Any]
+) -> None:
+    with pytest.raises(ValueError, match="'kl_coef': 0.1.*made already"):
+        algorithm("TransformerPolicy", make_text_env(), env_kwargs={"kl_coef": 0.1})
+
+
 def test_presets() -> None:
     given = {"gamma": 0.5, "kl_target": FROM_PRESET, "clip_range_vf": None, "n_envs": 7}
     got = resolved(PPO_PRESETS, "summarize-from-feedback", given)

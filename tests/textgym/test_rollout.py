@@ -211,3 +211,5 @@ def test_notebook_view_colours_tokens_and_escapes_text():
     assert "&lt;eos&gt;" in rollout(single(), lambda o: EOS, 1)._repr_html_()
     assert f"reward {episodes[0].rewards[0]:+.4f}" in page
     assert type(episodes[:2]) is type(episodes)
+    one = episodes[0]._repr_html_()
+    assert one.count("<tr>") == 2 and one.count("<span") == len(episodes[0].response_ids)

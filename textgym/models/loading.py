@@ -5,6 +5,7 @@ Only safetensors are read and no code that comes with a model is ever run.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from textgym.models.model_source import cannot_load, is_local_only
+from textgym.models.progress_bars import no_progress_bars
 from textgym.tokenizer import Tokenizer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -187,14 +189,16 @@ def _read(what: str, path: str, dtype: torch.dtype) -> Any:
         config = AutoConfig.from_pretrained(path, **options)
         if is_classifier:
             _check_one_label(path, config)
-        model, report = auto.from_pretrained(  # type: ignore[misc]
-            path,
-            config=_without_dropout(config),
-            dtype=dtype,
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
-        )
+        # A download keeps its bars: they tell how long it will be.
+        with no_progress_bars() if local_only else nullcontext():
+            model, report = auto.from_pretrained(  # type: ignore[misc]
+                path,
+                config=_without_dropout(config),
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+            )
     except _Refused:
         raise
     except (OSError, KeyError, ValueError, SafetensorError) as error:

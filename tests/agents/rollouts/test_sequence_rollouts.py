@@ -365,6 +365,15 @@ def test_normalised_rewards_are_refused(make_text_env: MakeEnv) -> None:
         PPO("TransformerPolicy", NormalizeReward(make_text_env()))
 
 
+def test_normalised_rewards_of_single_environments_are_refused() -> None:
+    def make() -> gym.Env:
+        return gym.wrappers.NormalizeReward(gym.make("Probe-ExactKL-v0"))
+
+    for env in (make(), DummyVecEnv([make])):
+        with pytest.raises(ValueError, match="rows without NormalizeReward"):
+            PPO("TransformerPolicy", env)
+
+
 def test_foreign_environments_and_policies_are_refused(make_text_env: MakeEnv) -> None:
     with pytest.raises(ValueError, match="text environment"):
         PPO("TransformerPolicy", "MountainCar-v0", n_envs=2)

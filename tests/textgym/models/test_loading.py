@@ -128,3 +128,11 @@ def test_bfloat16_on_a_card_without_it_is_refused(
     check_dtype_on(torch.bfloat16, torch.device("cpu"))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     check_dtype_on(torch.bfloat16, torch.device("cuda"))
+
+
+def test_local_models_load_without_bars(
+    tiny_model_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    shutil.copytree(tiny_model_folder, tmp_path / "model")
+    load_causal_lm(tmp_path / "model", device="cpu")
+    assert "Loading weights" not in capfd.readouterr().err

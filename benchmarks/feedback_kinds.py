@@ -4,7 +4,8 @@
 teacher; each model starts from the reference model and is judged on held-out prompts by the order
 of the gold utility: the share of pairs that it orders as the gold does, with a 95 % interval. The
 prompts of a seed are the same for all kinds, the responses are not: two are compared, a third is
-scored, a fourth talked about.
+scored, a fourth talked about. What is measured is kept in `--work`, so that an interrupted run goes
+on.
 
   python -m benchmarks.feedback_kinds
 """
@@ -12,11 +13,13 @@ scored, a fourth talked about.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,7 @@ from textgym.agents.evaluation.sampled_feedback import (
     queries_about,
     sampled_episodes,
 )
-from textgym.agents.intervals import Estimate, mean_interval, paired_difference
+from textgym.agents.intervals import mean_interval, paired_difference
 from textgym.agents.reward_learning.labels import RewardLabels, labels_from_records
 from textgym.agents.reward_learning.losses import KINDS
 from textgym.agents.reward_learning.text_training import TextRewardConfig, fit_text_reward
@@ -45,6 +48,8 @@ from textgym.types import Episode
 
 TEACHERS = {"clean": "", "noisy": "beta=1,eps_mistake=0.1,score_noise=0.2"}
 TOGETHER = "together"
+LEARNED_FROM = (*KINDS, TOGETHER)
+HELD_OUT_SEED = 1_000
 SHOWN = {"comparison": (0, 1), "score": (2,), "language": (3,)}
 
 
@@ -74,43 +79,87 @@ def run(argv: Sequence[str] | None = None) -> dict[str, Any]:
     args = parse_arguments(__doc__ or "", argv, _add_arguments, repeats=None)
     _fill(args)
     load_quietly()
-    held_out = _held_out(_task(args, "validation", 0), args.held_out, args.seed + 1_000)
-    credits: dict[tuple[str, str], list[np.ndarray]] = {}
-    seconds: list[float] = []
-    details = []
-    bar = tqdm(total=args.seeds * len(TEACHERS) * (len(KINDS) + 1), desc="reward models")
-    for seed in range(args.seed, args.seed + args.seeds):
-        task = _task(args, "train", seed + 1)
-        groups = sampled_episodes(task, range(args.labels), 4, seed=seed)
-        for teacher, knobs in TEACHERS.items():
-            labels = _labels(task, groups, knobs, seed)
-            for name in (*KINDS, TOGETHER):
-                start = time.monotonic()
-                kinds = KINDS if name == TOGETHER else (name,)
-                found, reports = _measured(task, labels.only(kinds), held_out, args, seed)
-                seconds.append(time.monotonic() - start)
-                credits.setdefault((teacher, name), []).append(found)
-                details.append(
-                    {"seed": seed, "teacher": teacher, "kinds": name, "accuracy": found.mean()}
-                    | {"seconds": seconds[-1], "held_out_terms": reports}
-                )
-                bar.update()
-    bar.close()
-    return _report(args, credits, seconds, details)
+    args.work.mkdir(parents=True, exist_ok=True)
+    found = []
+    bar = tqdm(total=args.seeds * len(TEACHERS) * len(LEARNED_FROM), desc="reward models")
+    with bar:
+        for seed in range(args.seed, args.seed + args.seeds):
+            run_of_seed = _Seed(args, seed)
+            for teacher in TEACHERS:
+                for name in LEARNED_FROM:
+                    found.append(run_of_seed.measured(teacher, name))
+                    bar.update()
+    return _report(args, found)
+
+
+class _Seed:
+    """Samples and labels of one seed, made when they are first needed."""
+
+    def __init__(self, args: argparse.Namespace, seed: int) -> None:
+        self.args, self.seed = args, seed
+        self.labels: dict[str, RewardLabels] = {}
+
+    def measured(self, teacher: str, name: str) -> dict[str, Any]:
+        """Fit and judge one model, unless that was done before."""
+        args = self.args
+        sizes = f"{args.labels}-{args.held_out}-{args.epochs:g}-{args.learning_rate:g}"
+        file = args.work / f"{sizes}-{self.seed}-{teacher}-{name}.json"
+        if file.is_file():
+            kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            return kept
+        labels = self._labels(teacher)
+        start = time.process_time()
+        kinds = KINDS if name == TOGETHER else (name,)
+        credits, reports = _measured(self.task, labels.only(kinds), self.held_out, args, self.seed)
+        result = {
+            "seed": self.seed,
+            "teacher": teacher,
+            "kinds": name,
+            "accuracy": float(credits.mean()),
+            "cpu_seconds": time.process_time() - start,
+            "held_out_terms": reports,
+            "credits": credits.tolist(),
+        }
+        file.write_text(json.dumps(result), encoding="utf-8")
+        return result
+
+    @cached_property
+    def task(self) -> TextTask:
+        return _task(self.args, "train", self.seed + 1)
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        return _held_out(_task(self.args, "validation", 0), self.args.held_out)
+
+    @cached_property
+    def groups(self) -> list[list[Episode]]:
+        return sampled_episodes(self.task, range(self.args.labels), 4, seed=self.seed)
+
+    def _labels(self, teacher: str) -> RewardLabels:
+        if teacher not in self.labels:
+            knobs = TEACHERS[teacher]
+            self.labels[teacher] = _labels(self.task, self.groups, knobs, self.seed)
+        return self.labels[teacher]
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=int, help="of each kind (default: 1000, quick: 60)")
-    parser.add_argument("--held-out", type=int, help="pairs judged (default: 1500, quick: 100)")
+    parser.add_argument("--held-out", type=int, help="pairs judged (default: 800, quick: 100)")
     parser.add_argument("--seeds", type=int, help="runs (default: 3, quick: 1)")
     parser.add_argument("--seed", type=int, default=0, help="first seed (default: 0)")
-    parser.add_argument("--epochs", type=float, default=3.0, help="passes (default: 3)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("runs/feedback-kinds"),
+        help="where what is measured is kept (default: runs/feedback-kinds)",
+    )
+    parser.add_argument("--epochs", type=float, default=2.0, help="passes (default: 2)")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="(default: 1e-3)")
     parser.add_argument("--batch-tokens", type=int, default=2048, help="(default: 2048)")
 
 
 def _fill(args: argparse.Namespace) -> None:
-    for name, full, quick in (("labels", 1000, 60), ("held_out", 1500, 100), ("seeds", 3, 1)):
+    for name, full, quick in (("labels", 1000, 60), ("held_out", 800, 100), ("seeds", 3, 1)):
         if getattr(args, name) is None:
             setattr(args, name, quick if args.quick else full)
 
@@ -122,8 +171,8 @@ def _task(args: argparse.Namespace, split: str, data_seed: int) -> TextTask:
     return task
 
 
-def _held_out(task: TextTask, count: int, seed: int) -> HeldOut:
-    groups = sampled_episodes(task, range(count), 2, seed=seed)
+def _held_out(task: TextTask, count: int) -> HeldOut:
+    groups = sampled_episodes(task, range(count), 2, seed=HELD_OUT_SEED)
     pairs = [(a, b) for a, b in groups if a.gold_score != b.gold_score]
     gaps = [float(a.gold_score or 0) - float(b.gold_score or 0) for a, b in pairs]
     return HeldOut(
@@ -167,35 +216,36 @@ def _measured(
         return held_out.credits(result.folder, task), reports
 
 
-def _report(
-    args: argparse.Namespace,
-    credits: dict[tuple[str, str], list[np.ndarray]],
-    seconds: Sequence[float],
-    details: list[dict[str, Any]],
-) -> dict[str, Any]:
-    names = (*KINDS, TOGETHER)
+def _report(args: argparse.Namespace, found: list[dict[str, Any]]) -> dict[str, Any]:
+    credits: dict[tuple[str, str], list[np.ndarray]] = {}
+    for one in found:
+        credits.setdefault((one["teacher"], one["kinds"]), []).append(np.array(one["credits"]))
+    # Over the held-out pairs, each the mean of its seeds, which share the pairs.
+    means = {key: np.mean(runs, axis=0) for key, runs in credits.items()}
     rows = []
-    differences: dict[str, Estimate] = {}
+    ratios: dict[str, float] = {}
     for teacher in TEACHERS:
-        for name in names:
-            runs = credits[teacher, name]
-            estimate = mean_interval(np.mean(runs, axis=0))
-            rows.append((teacher, name, str(estimate), *[f"{run.mean():.3f}" for run in runs]))
-        best = max(KINDS, key=lambda name: np.mean(credits[teacher, name]))
-        together, alone = credits[teacher, TOGETHER], credits[teacher, best]
-        # Paired over the held-out pairs, each the mean of its seeds, which share the pairs.
-        differences[teacher] = paired_difference(np.mean(together, axis=0), np.mean(alone, axis=0))
-        rows.append((teacher, f"{TOGETHER} - {best}", str(differences[teacher])))
+        for name in LEARNED_FROM:
+            runs = [f"{run.mean():.3f}" for run in credits[teacher, name]]
+            rows.append((teacher, name, str(mean_interval(means[teacher, name])), *runs))
+        best = max(KINDS, key=lambda name: means[teacher, name].mean())
+        gain = paired_difference(means[teacher, TOGETHER], means[teacher, best])
+        ratios[f"{teacher}: together minus best alone"] = gain.mean
+        rows.append((teacher, f"{TOGETHER} - {best}", str(gain), *[""] * args.seeds))
     count = len(credits["clean", TOGETHER][0])
-    header = ("teacher", "learned from", "accuracy", *[f"seed {s}" for s in range(args.seeds)])
-    padded = [(*row, *[""] * (len(header) - len(row))) for row in rows]
     print_table(
         f"{args.labels} labels of each kind, {count} held-out pairs, {args.seeds} seeds",
-        header,
-        padded,
+        (
+            "teacher",
+            "learned from",
+            "accuracy",
+            *[f"seed {args.seed + s}" for s in range(args.seeds)],
+        ),
+        rows,
     )
-    print(f"  a model takes {statistics.median(seconds):.0f} s (median)")
-    ratios = {f"{t}: together minus best alone": d.mean for t, d in differences.items()}
+    seconds = statistics.median(one["cpu_seconds"] for one in found)
+    print(f"  a model takes {seconds:.0f} s of processor time (median)")
+    details = [{k: v for k, v in one.items() if k != "credits"} for one in found]
     write_json(args.json, "feedback_kinds", ratios, details)
     return {"ratios": ratios, "details": details}
 

@@ -35,12 +35,16 @@ COMMANDS = {
     "envs": Command("textgym.cli.envs", "list the environments"),
     "sft": Command("textgym.cli.sft", "fine-tune a language model on prompts and responses"),
     "reward": Command("textgym.cli.reward", "train a reward model on comparisons"),
+    "reward evaluate": Command("textgym.cli.reward_evaluate", "say what reward models are worth"),
     "feedback": Command("textgym.cli.feedback", "count, export, import and erase human feedback"),
     "feedback-loop": Command(
         "textgym.cli.feedback_loop", "learn a reward from feedback and a policy from it, in rounds"
     ),
     "overoptimize": Command(
         "textgym.cli.overoptimize", "draw proxy and gold against the distance from the reference"
+    ),
+    "dependence": Command(
+        "textgym.cli.dependence", "measure what an agent can do without its teacher"
     ),
     "build": Command("textgym.cli.build", "rebuild the models bundled with an environment"),
 }
@@ -78,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # some consoles cannot show every character
     arguments = list(sys.argv[1:] if argv is None else argv)
-    name = arguments[0] if arguments else "--help"
+    name, rest = _named(arguments)
     if name in ("-h", "--help", "help"):
         sys.stdout.write(usage())
         return 0
@@ -90,9 +94,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"(commands: {', '.join(COMMANDS)})\n")
         return 2
     try:
-        return _call(name, arguments[1:])
+        return _call(name, rest)
     except SystemExit as stop:  # argparse: --help or a bad flag
         return int(stop.code or 0)
+
+
+def _named(arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the command, of one word or two, and what follows it."""
+    two = " ".join(arguments[:2])
+    if two in COMMANDS:
+        return two, arguments[2:]
+    return (arguments[0], arguments[1:]) if arguments else ("--help", [])
 
 
 def usage() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel
@@ -24,6 +23,10 @@ from textgym.models.reward_model import ScoreScale, check_token_aggregate, write
 from textgym.tokenizer import Tokenizer, load_tokenizer
 
 TokenIds = tuple[int, ...]
+_UNKNOWN_STARTS = (
+    "a score that is made of the response's tokens needs to know where responses begin: expected "
+    "normalise_on=None (and config.reference_model)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,26 +121,14 @@ def train_reward_model(
     Raises:
         ValueError: No comparisons, a model that cannot be loaded, or one without a tokenizer.
     """
-    if not pairs or (held_out is not None and not held_out):
-        raise ValueError("expected at least one comparison on each side, got 0")
-    if config.token_aggregate is not None and normalise_on is not None:
-        raise ValueError(
-            f"token_aggregate={config.token_aggregate!r} needs to know where responses begin, "
-            "expected normalise_on=None (and config.reference_model)"
-        )
+    _check(config, pairs, held_out, normalise_on)
     output = Path(output)
     if held_out is None:
         pairs, held_out = split_by_prompt(pairs, config.held_out_fraction, config.seed)
     tokenizer = load_tokenizer(config.tokenizer or config.model)
-    model = classifier_from(config.model, seed=config.seed)
-    model.to(resolve_device(config.device))
-    encode = _encoder(tokenizer, config)
-    reading: dict[str, Any] = {
-        "token_aggregate": config.token_aggregate,
-        "prompt_length": lambda pair: len(_prompt_ids(pair, tokenizer, config)),
-    }
-    objective = BradleyTerry(model, pairs, encode, config.centring, **reading)
-    judge = BradleyTerry(model, held_out, encode, **reading)
+    model = classifier_from(config.model, seed=config.seed).to(resolve_device(config.device))
+    objective = _objective(model, pairs, tokenizer, config, config.centring)
+    judge = _objective(model, held_out, tokenizer, config)
     state = train(
         model,
         objective,
@@ -152,31 +143,66 @@ def train_reward_model(
         normalise_on, starts = _normalisation_sequences(
             config, pairs, objective, tokenizer, progress
         )
-    scores = score_sequences(
-        model,
-        normalise_on,
-        config.batch_tokens,
-        starts=starts,
-        token_aggregate=config.token_aggregate,
-    )
-    gain, bias = normalisation(scores)
-    if config.token_aggregate == "sum":
-        # A constant for every token would pay for length; the trained zero is kept.
-        bias = 0.0
+    scale = _scale(model, config, normalise_on, starts)
     result = RewardTrainingResult(
         folder=output / "model",
         held_out=reward_measures(held_out, judge.differences(config.batch_tokens)),
-        gain=gain,
-        bias=bias,
+        gain=scale.gain,
+        bias=scale.bias,
         n_train=len(pairs),
         n_held_out=len(held_out),
         progress=state,
     )
-    scale = ScoreScale(gain=gain, bias=bias, token_aggregate=config.token_aggregate)
     save_folder(output / "model", classifier_writer(model, tokenizer, scale))
     plain = {**asdict(result), "folder": result.folder.name, "config": asdict(config)}
     save_json(output / "results.json", plain)
     return result
+
+
+def _check(
+    config: RewardTrainingConfig,
+    pairs: Sequence[PreferencePair],
+    held_out: Sequence[PreferencePair] | None,
+    normalise_on: Sequence[TokenIds] | None,
+) -> None:
+    if not pairs or (held_out is not None and not held_out):
+        raise ValueError("expected at least one comparison on each side, got 0")
+    if config.token_aggregate is not None and normalise_on is not None:
+        raise ValueError(f"{_UNKNOWN_STARTS}, got token_aggregate={config.token_aggregate!r}")
+
+
+def _objective(
+    model: PreTrainedModel,
+    pairs: Sequence[PreferencePair],
+    tokenizer: Tokenizer,
+    config: RewardTrainingConfig,
+    centring: float = 0.0,
+) -> BradleyTerry:
+    return BradleyTerry(
+        model,
+        pairs,
+        _encoder(tokenizer, config),
+        centring,
+        token_aggregate=config.token_aggregate,
+        prompt_length=lambda pair: len(_prompt_ids(pair, tokenizer, config)),
+    )
+
+
+def _scale(
+    model: PreTrainedModel,
+    config: RewardTrainingConfig,
+    sequences: Sequence[TokenIds],
+    starts: Sequence[int],
+) -> ScoreScale:
+    """Gain and bias that give the scores of some sequences mean 0 and standard deviation 1."""
+    aggregate = config.token_aggregate
+    scores = score_sequences(
+        model, sequences, config.batch_tokens, starts=starts, token_aggregate=aggregate
+    )
+    gain, bias = normalisation(scores)
+    # A constant for every token of a sum would pay for length; the trained zero is kept.
+    bias = 0.0 if aggregate == "sum" else bias
+    return ScoreScale(gain=gain, bias=bias, token_aggregate=aggregate)
 
 
 def _encoder(

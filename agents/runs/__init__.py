@@ -1,0 +1,1 @@
+"""A run's folder: its files, the callbacks that fill it, its figures."""

@@ -113,6 +113,7 @@ def _ppo_cell(config: StudyConfig, folder: StudyFolder, cell: Cell) -> Row:
         n_envs=config.n_envs,
         env_kwargs={**config.env_kwargs, "reward_model": _model(folder, cell)},
         kl_coef=cell.kl_coef,
+        policy_kwargs={"value": config.value},
         seed=cell.seed,
         device=_task(config).config.device,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from textgym.agents.storage.checkpoint import load_json, save_json
 
@@ -29,6 +29,7 @@ class StudyConfig:
         n_steps: Tokens that each PPO run takes, at least 1.
         n_envs: Rows of PPO, at least 1.
         learning_rate: PPO's; None: by kind of model.
+        value: PPO's value function: "shared" with the policy, cheaper, or "separate".
         teacher_temperature: See `FallibleTeacher`.
         reward_epochs: Passes over the comparisons, above 0.
         reward_learning_rate: Highest rate of the reward training.
@@ -44,9 +45,10 @@ class StudyConfig:
     n_seeds: int = 1
     n_prompts: int = 64
     n_samples: int = 64
-    n_steps: int = 36_000
-    n_envs: int = 32
+    n_steps: int = 60_000
+    n_envs: int = 64
     learning_rate: float | None = None
+    value: Literal["shared", "separate"] = "shared"
     teacher_temperature: float = 0.25
     reward_epochs: float = 2.0
     reward_learning_rate: float = 1e-3

@@ -5,16 +5,9 @@ What is in a file already is not measured again: an interrupted study goes on wh
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-import transformers.utils.logging
 
 from textgym.agents.overoptimization.cells import measure
 from textgym.agents.overoptimization.plan import Cell, StudyConfig, StudyFolder
@@ -25,6 +18,7 @@ from textgym.agents.overoptimization.samples import (
     load_episodes,
     save_episodes,
 )
+from textgym.agents.runs.job_pool import job_runner
 from textgym.agents.storage.checkpoint import save_json
 
 Report = Callable[[str], None]
@@ -92,7 +86,7 @@ def run_study(
     if not folder.evaluation.is_file():
         check_environment(config)
     folder.claim(config)
-    with _runner(workers) as run:
+    with job_runner(workers) as run:
         for stage in _stages(config, folder):
             missing = []
             for job in stage:
@@ -100,7 +94,7 @@ def run_study(
                     report(job.name)
                 else:
                     missing.append(job)
-            for name in run(missing):
+            for name in run([job.run for job in missing]):
                 report(name)
     return folder
 
@@ -119,31 +113,3 @@ def _stages(config: StudyConfig, folder: StudyFolder) -> list[list[_Job]]:
     seeds: Sequence[int | None] = (None, *range(config.n_seeds))
     samples = [_Job(config=config, folder=folder, seed=seed) for seed in seeds]
     return [samples, cells("reward"), [*cells("ppo"), *cells("best-of-n")]]
-
-
-@contextlib.contextmanager
-def _runner(workers: int) -> Iterator[Callable[[Sequence[_Job]], Iterator[str]]]:
-    """Give what runs jobs and yields their names as they are done, here or in processes."""
-    if workers == 1:
-        yield lambda jobs: (job.run() for job in jobs)
-        return
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin_worker,
-        initargs=(max(1, (os.cpu_count() or 1) // workers),),
-    )
-
-    def run(jobs: Sequence[_Job]) -> Iterator[str]:
-        for future in as_completed([pool.submit(job.run) for job in jobs]):
-            yield future.result()
-
-    try:
-        yield run
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker(threads: int) -> None:
-    torch.set_num_threads(threads)
-    transformers.utils.logging.disable_progress_bar()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +15,20 @@ Job = Callable[[], str]
 
 
 def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[str]:
-    """Run jobs and give what each returns, in the order in which they end.
+    """Run jobs and give what each returns, in the order in which they end; see `job_runner`."""
+    with job_runner(min(workers, max(1, len(jobs)))) as run:
+        yield from run(jobs)
+
+
+@contextlib.contextmanager
+def job_runner(workers: int) -> Iterator[Callable[[Sequence[Job]], Iterator[str]]]:
+    """Give what runs jobs, for several lots one after the other on the same processes.
+
+    What it gives takes the jobs, which are picklable (they travel to new processes), and yields
+    what each returns, in the order in which they end. An error ends it and drops the jobs that have
+    not begun.
 
     Args:
-        jobs: Picklable: they travel to new processes.
         workers: Processes, at least 1; 1 works in this one. The cores are shared out evenly.
 
     Raises:
@@ -25,20 +36,22 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers!r}")
-    workers = min(workers, len(jobs))
-    if workers <= 1:
-        yield from (job() for job in jobs)
+    if workers == 1:
+        yield lambda jobs: (job() for job in jobs)
         return
-    threads = max(1, (os.cpu_count() or 1) // workers)
     pool = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin_worker,
-        initargs=(threads,),
+        initargs=(max(1, (os.cpu_count() or 1) // workers),),
     )
-    try:
+
+    def run(jobs: Sequence[Job]) -> Iterator[str]:
         for future in as_completed([pool.submit(job) for job in jobs]):
             yield future.result()
+
+    try:
+        yield run
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -128,7 +128,7 @@ def review_readings(
     }
     groups = [(r.question, r.reviewer) for r in reviews]
     readings = [
-        Reading(name=name, pairwise_accuracy=_within_groups(numbers, overall, groups))
+        Reading(name=name, pairwise_accuracy=within_groups(numbers, overall, groups))
         for name, numbers in named.items()
     ]
     return [*readings, _between_reviewers(overall, reviews)]
@@ -144,14 +144,20 @@ def _between_reviewers(overall: np.ndarray, reviews: Sequence[Review]) -> Readin
         other = rows.get((question, reviewer + 1)) or rows[question, 0]
         numbers[indices] = overall[other]
     groups = [(review.question, review.reviewer) for review in reviews]
-    accuracy = _within_groups(numbers, overall, groups)
+    accuracy = within_groups(numbers, overall, groups)
     return Reading(name="another reviewer's overall rating", pairwise_accuracy=accuracy)
 
 
-def _within_groups(
+def within_groups(
     numbers: np.ndarray, truth: np.ndarray, groups: Sequence[tuple[int, int]]
 ) -> Estimate:
-    """Pairwise accuracy inside each group, resampled by the groups' first key."""
+    """Pairwise accuracy inside each group, resampled by the groups' first key.
+
+    Args:
+        numbers: (N,) what is tested.
+        truth: (N,) what the order should be; equal ones decide nothing.
+        groups: N keys; only items of one group are compared.
+    """
     members: dict[tuple[int, int], list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)

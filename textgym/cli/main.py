@@ -35,6 +35,9 @@ COMMANDS = {
     "envs": Command("textgym.cli.envs", "list the environments"),
     "sft": Command("textgym.cli.sft", "fine-tune a language model on prompts and responses"),
     "reward": Command("textgym.cli.reward", "train a reward model on comparisons"),
+    "reward learn": Command(
+        "textgym.cli.reward_learn", "train a reward model on feedback of all kinds at once"
+    ),
     "reward evaluate": Command("textgym.cli.reward_evaluate", "say what reward models are worth"),
     "feedback": Command("textgym.cli.feedback", "count, export, import and erase human feedback"),
     "feedback-loop": Command(

@@ -167,6 +167,11 @@ def _check(
 ) -> None:
     if not pairs or (held_out is not None and not held_out):
         raise ValueError("expected at least one comparison on each side, got 0")
+    if all(pair.is_tie for pair in pairs):
+        raise ValueError(
+            f"expected comparisons with a winner, got a single class: {len(pairs)} ties, from "
+            "which no reward can be learned"
+        )
     if config.token_aggregate is not None and normalise_on is not None:
         raise ValueError(f"{_UNKNOWN_STARTS}, got token_aggregate={config.token_aggregate!r}")
 

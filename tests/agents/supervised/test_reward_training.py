@@ -1,5 +1,7 @@
 """Reward models: a toy preference, normalisation, what is saved, errors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -145,6 +147,9 @@ def test_errors_name_the_value(tmp_path, tiny_model_folder):
         train_reward_model(settings(tiny_model_folder), [], output=tmp_path)
     with pytest.raises(ValueError, match="at least one comparison on each side, got 0"):
         train_reward_model(settings(tiny_model_folder), nice_pairs(), [], output=tmp_path)
+    ties = [replace(pair, is_tie=True) for pair in nice_pairs(8)]
+    with pytest.raises(ValueError, match="single class: 8 ties"):
+        train_reward_model(settings(tiny_model_folder), ties, output=tmp_path)
     with pytest.raises(ValueError, match="no such folder"):
         classifier_from(str(tmp_path / "nothing here"), seed=0)
     with pytest.raises(ValueError, match="n_normalisation must be at least 2, got 1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import time
@@ -70,6 +71,36 @@ def test_a_writer_killed_in_the_middle_loses_and_doubles_nothing(location: str) 
     again = start_writer(location, "w", total, batch)
     assert said(again) == total
     assert written(location, "w") == [f"w-{index}" for index in range(total)]
+
+
+@pytest.mark.slow
+def test_100_000_records_by_two_writers_that_are_killed_again_and_again(location: str) -> None:
+    total, batch, draw = 50_000, 500, random.Random(0)
+    names = ("one", "two")
+    running = {name: start_writer(location, name, total, batch) for name in names}
+    seen: list[str] = []
+    cursor, deaths = 0, 0
+    deadline = time.monotonic() + 20 * DEADLINE_SECONDS
+    with FeedbackStore(location) as store:
+        while len(seen) < 2 * total and time.monotonic() < deadline:
+            page = store.read(cursor)
+            seen += [stored.record.record_id for stored in page.records]
+            cursor = page.cursor
+            time.sleep(0.0 if page.records else 0.05)
+            if deaths < 8 and len(seen) > (deaths + 1) * total // 6:
+                # The successor knows nothing of how far it came.
+                name = draw.choice(names)
+                running[name].kill()
+                said(running[name])
+                running[name] = start_writer(location, name, total, batch)
+                deaths += 1
+    assert deaths == 8 and [said(running[name]) for name in names] == [total, total]
+    assert len(seen) == 2 * total
+    for name in names:
+        own = [record_id for record_id in seen if record_id.startswith(name)]
+        assert own == [f"{name}-{index}" for index in range(total)]
+    with FeedbackStore(location) as store:
+        assert store.statistics().records == 2 * total
 
 
 def test_100_000_records_are_written_and_read_back(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def resolved(presets: Mapping[str, PresetType], name: str, given: Mapping[str, A
     if env_kwargs and env is not None and not isinstance(env, str):
         raise ValueError(
             f"env_kwargs={env_kwargs!r} are for an environment given by its id, got one that is "
-            "made already: give them to gym.make_vec (kl_coef and temperature also to the algorithm)"
+            "made already: give them to gym.make_vec (or kl_coef and temperature to the algorithm)"
         )
     preset = presets[name]
     changes: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from textgym.agents.policies.packed_evaluation import PackedGroup
 from textgym.agents.policies.policy_networks import PolicyNetworks
 from textgym.agents.policies.slot_state import SlotState
 from textgym.models.sampling import sample
-from textgym.models.trunk import hidden_states
+from textgym.models.selected_states import selected_states
 
 
 class LanguageModelPolicy(PolicyNetworks):
@@ -102,7 +102,7 @@ class LanguageModelPolicy(PolicyNetworks):
         tokens, last = tokens.to(self.device), th.as_tensor(lengths - 1, device=self.device)
         rows = th.arange(len(tokens), device=self.device)
         with self._arithmetic():
-            return hidden_states(trunk, tokens)[rows, last]
+            return selected_states(trunk, tokens, rows, last)
 
     @property
     def micro_batch_budget(self) -> int:
@@ -117,7 +117,7 @@ class LanguageModelPolicy(PolicyNetworks):
 
     def _values_now(self, group: PackedGroup) -> tuple[th.Tensor]:
         with self._arithmetic():
-            states = hidden_states(self._critic_trunk, group.ids)[group.rows, group.positions]
+            states = selected_states(self._critic_trunk, group.ids, group.rows, group.positions)
         return (self._values(states).flatten(),)
 
     @property
@@ -126,11 +126,11 @@ class LanguageModelPolicy(PolicyNetworks):
 
     def _evaluate_now(self, group: PackedGroup) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         with self._arithmetic():
-            hidden = hidden_states(self._parts[0], group.ids)[group.rows, group.positions]
+            cells = group.rows, group.positions
+            hidden = selected_states(self._parts[0], group.ids, *cells)
             value_hidden = hidden
             if self._value_trunk:
-                states = hidden_states(self._value_trunk[0], group.ids)
-                value_hidden = states[group.rows, group.positions]
+                value_hidden = selected_states(self._value_trunk[0], group.ids, *cells)
         log_probs, entropies = self.rules.log_probs_and_entropies(
             hidden, self._parts[1], group, with_entropy=self.entropy != "none"
         )

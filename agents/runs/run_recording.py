@@ -13,8 +13,8 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm.auto import tqdm
 
-from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
+from textgym.agents.runs.run_folder import RunFolder
 
 SHOWN = {"score": "rollout/score", "gold": "rollout/gold_score", "KL": "rollout/kl"}
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from textgym.models.length_groups import groups_by_length, padding_on, tokens_on
+from textgym.models.selected_states import selected_states
 from textgym.models.slot_decoder import SlotDecoder
 from textgym.models.token_step import STEP_KINDS
 from textgym.models.trunk import (
@@ -89,7 +90,7 @@ class FullDecoder(SlotDecoder):
             tokens = self._send(np.where(is_token, ids[members, :width], 0))
             last = self._send(lengths[members] - 1)
             rows = torch.arange(len(members), device=self._device)
-            states = hidden_states(self._trunk, tokens)[rows, last]
+            states = selected_states(self._trunk, tokens, rows, last)
             hidden[self._send(where[members])] = states.to(self._dtype)
         self._hidden = hidden
 

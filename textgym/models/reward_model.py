@@ -26,9 +26,9 @@ from textgym.models.loading import (
     resolve_dtype,
 )
 from textgym.models.offload import on_device
+from textgym.models.selected_states import selected_states
 from textgym.models.token_rewards import TokenSteps
 from textgym.models.transfer import send
-from textgym.models.trunk import hidden_states
 
 SETTINGS_FILE = "textgym.json"
 
@@ -207,10 +207,10 @@ class SequenceScorer:
         ids = np.zeros((len(sequences), int(lengths.max())), dtype=np.int64)
         for row, sequence in enumerate(sequences):
             ids[row, : lengths[row]] = sequence
-        states = hidden_states(self.model.base_model, send(ids, self._device))
         rows = np.repeat(np.arange(len(sequences)), lengths - starts)
         columns = np.concatenate([np.arange(*pair) for pair in zip(starts, lengths, strict=True)])
-        chosen = states[send(rows, self._device), send(columns, self._device)]
+        cells = send(rows, self._device), send(columns, self._device)
+        chosen = selected_states(self.model.base_model, send(ids, self._device), *cells)
         return self._head(chosen)[:, 0].float()
 
     def _check(self, sequences: Sequence[Sequence[int]], lengths: np.ndarray) -> None:

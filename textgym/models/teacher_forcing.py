@@ -20,7 +20,8 @@ from textgym.models.sampling import (
     check_allowed,
     chunked_log_probs_and_entropy,
 )
-from textgym.models.trunk import head_place, hidden_states
+from textgym.models.selected_states import selected_states
+from textgym.models.trunk import head_place
 from textgym.reference import ActionIndex, AllowedOf, ResponseSequence
 
 
@@ -112,11 +113,13 @@ class _Scorer:
     def log_probs(self, sequences: Sequence[ResponseSequence]) -> list[np.ndarray]:
         batch = SequenceBatch.of(sequences)
         # The last token is predicted, never read.
-        states = hidden_states(self.trunk, self._tensor(batch.ids[:, :-1]))
+        rows, columns = np.nonzero(batch.is_action[:, 1:])
+        cells = self._tensor(rows), self._tensor(columns)
+        states = selected_states(self.trunk, self._tensor(batch.ids[:, :-1]), *cells)
         actions = ActionIndex(self.action_tokens).actions_of(batch.ids[batch.is_action])
         tokens = None if self.action_tokens is None else self._tensor(self.action_tokens)
         log_probs, _ = chunked_log_probs_and_entropy(
-            states[self._tensor(batch.is_action[:, 1:])],
+            states,
             self.head,
             self._tensor(actions),
             action_tokens=tokens,

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from textgym.agents.storage.checkpoint import save_folder, save_json
 from textgym.agents.runs.run_folder import RunFolder, is_run_folder, versions
+from textgym.agents.storage.checkpoint import save_folder, save_json
 
 NOW = datetime(2026, 1, 31, 12, 0, 0)
 

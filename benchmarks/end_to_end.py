@@ -9,6 +9,7 @@ optional `benchmarks` extra; without it there is nothing to compare with, and th
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -119,8 +120,11 @@ def measure(
     """Let both train in turn, after one unmeasured round; figures of each round by contender."""
     rounds: dict[str, list[dict[str, float]]] = {"PPO": [], "TRL RLOO": []}
     for index in range(repeats + 1):
+        # What one has left behind is not cleared away in the other's time.
+        gc.collect()
         counter, seconds, steps = ours.run(num_batches, clock)
         episodes = num_batches * work.num_episodes
+        gc.collect()
         other = theirs.seconds_of(num_batches, clock)
         if not index:
             continue

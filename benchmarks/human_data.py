@@ -67,7 +67,7 @@ def run(argv: Sequence[str] | None = None) -> dict[str, Any]:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="folder of the files")
     parser.add_argument("--seed", type=int, default=0, help="of split and training (default: 0)")
-    parser.add_argument("--learning-rate", type=float, default=3e-4, help="(default: 3e-4)")
+    parser.add_argument("--learning-rate", type=float, default=5e-4, help="(default: 5e-4)")
     parser.add_argument(
         "--work",
         type=Path,

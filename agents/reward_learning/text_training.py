@@ -130,9 +130,10 @@ def fit_text_reward(
     """
     wanted = [kind for kind, weight in config.by_kind.items() if weight > 0]
     labels = labels.only(wanted)
+    labels.check_trainable()
     if held_out is None:
         labels, held_out = split_by_prompt(labels, config.held_out_fraction, config.seed)
-    labels.check_trainable()
+        labels.check_trainable()
     fit = _Fit(labels, held_out.only(wanted), config, Path(output), progress)
     return fit.run(normalise_on)
 

@@ -6,6 +6,8 @@ each a whole dialogue or list of messages. The output folder gets `model/` (an o
 Face sequence classifier; its `textgym.json` makes scores of mean 0 and standard deviation 1),
 `results.json` and `training/`; an interrupted run is continued by the same command.
 
+`textgym reward learn` trains on feedback of all kinds, `textgym reward evaluate` judges models.
+
 Examples:
   textgym reward hh.jsonl.gz --model runs/sft/model --reference-model runs/sft/model
   textgym reward arguments.jsonl --model runs/sft/model \

@@ -224,9 +224,11 @@ def test_nothing_to_learn_from_is_refused(tmp_path, tiny_model_folder):
     config = settings(tiny_model_folder)
     with pytest.raises(ValueError, match="single class"):
         fit_text_reward(labels_from_records(ties), config, output=tmp_path)
-    with pytest.raises(ValueError, match="at least 2 distinct prompts"):
+    with pytest.raises(ValueError, match="at least one label"):
         fit_text_reward(labels_from_records([]), config, output=tmp_path)
+    with pytest.raises(ValueError, match="at least 2 distinct prompts"):
+        fit_text_reward(labels(1), config, output=tmp_path)
     without = settings(tiny_model_folder, score_weight=0.0)
     scores = labels(8, kinds=("score",))
-    with pytest.raises(ValueError, match="at least one label|at least 2 distinct"):
+    with pytest.raises(ValueError, match="at least one label"):
         fit_text_reward(scores, without, output=tmp_path)

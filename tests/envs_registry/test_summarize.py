@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
+import stable_baselines3
 
 import textgym  # noqa: F401
 from textgym.envs_registry import summarize
@@ -110,3 +112,16 @@ def test_bundled_models_play_an_episode() -> None:
         envs.step(envs.action_space.sample())
     assert envs.settle_rewards().shape == (envs.max_new_tokens, 4)
     assert len(envs.settled_episodes) >= 4
+
+
+@pytest.mark.parametrize("algorithm", [stable_baselines3.PPO, stable_baselines3.A2C])
+def test_stock_algorithms_learn_on_the_bundled_environment(algorithm: Any) -> None:
+    batch = {"batch_size": 48} if algorithm is stable_baselines3.PPO else {}
+    env = gym.make(ID, device="cpu")
+    agent = algorithm("MlpPolicy", env, n_steps=96, seed=0, device="cpu", **batch)
+    before = [p.detach().clone() for p in agent.policy.parameters()]
+    agent.learn(96)
+    returns = [episode["r"] for episode in agent.ep_info_buffer]
+    assert returns and np.isfinite(returns).all()
+    after = agent.policy.parameters()
+    assert any(not old.equal(new) for old, new in zip(before, after, strict=True))

@@ -45,10 +45,10 @@ class DependenceConfig:
     teacher: str = ""
     bias_knob: str = "length_bias"
     biases: tuple[float, ...] = (0.0, 1.0, 2.0)
-    budgets: tuple[float, ...] = (250.0, 500.0)
+    budgets: tuple[float, ...] = (250.0, 750.0)
     dropouts: tuple[float, ...] = (0.25, 0.5)
     n_seeds: int = 1
-    n_steps: int = 24_000
+    n_steps: int = 48_000
     n_envs: int = 64
     rollout_steps: int = 48
     n_train_prompts: int = 256

@@ -41,7 +41,7 @@ def test_a_folder_takes_a_larger_grid_and_nothing_else(tmp_path: Path) -> None:
     first = config(biases=(0.0,))
     DependenceFolder(tmp_path).claim(first)
     DependenceFolder(tmp_path).claim(replace(first, biases=(0.0, 3.0), n_seeds=2))
-    with pytest.raises(ValueError, match="holds a study with n_steps=24000, got 9"):
+    with pytest.raises(ValueError, match="holds a study with n_steps=48000, got 9"):
         DependenceFolder(tmp_path).claim(replace(first, n_steps=9))
 
 

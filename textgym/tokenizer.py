@@ -261,6 +261,10 @@ def _load_hugging_face(path: str) -> Any:
         raise cannot_load(path, "tokenizer", error) from error
 
 
+# The backend's threads want the cores that PyTorch's still hold after a forward: few texts, as in a
+# step, go one by one without them.
+THREADS_FROM = 32
+
 # What a tokenizer does besides its backend shows on these: spaces, marks, scripts, breaks.
 _PROBES = (
     "Two words.",
@@ -285,8 +289,10 @@ def _encode_directly(hf: Any, texts: Sequence[str]) -> list[list[int]]:
         backend.no_padding()
     if backend.encode_special_tokens != hf.split_special_tokens:
         backend.encode_special_tokens = hf.split_special_tokens
-    found = backend.encode_batch_fast(list(texts), add_special_tokens=False)
-    return [encoding.ids for encoding in found]
+    size = 1 if len(texts) < THREADS_FROM else len(texts)
+    batches = [list(texts[i : i + size]) for i in range(0, len(texts), size)]
+    found = [backend.encode_batch_fast(batch, add_special_tokens=False) for batch in batches]
+    return [encoding.ids for batch in found for encoding in batch]
 
 
 def _decode_one(hf: Any, ids: list[int], skip_special_tokens: bool) -> str:

@@ -69,7 +69,8 @@ def measure(config: DependenceConfig, folder: DependenceFolder, cell: Cell) -> R
     asked = {"reward": "teacher", "teacher": knobs_text(teacher)}
     known = _play(config, agent.policy, seed=cell.seed, split="train", **asked)
     unseen = _play(config, agent.policy, seed=cell.seed, split="validation", **asked)
-    honest = [score_of((e.gold_score - facts.gold_mean) / facts.gold_std) for e in unseen]
+    golds = [e.gold_score for e in unseen if e.gold_score is not None]
+    honest = [score_of((gold - facts.gold_mean) / facts.gold_std) for gold in golds]
     return {
         "cell": asdict(cell),
         "labels": notes.labels,

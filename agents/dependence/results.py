@@ -55,11 +55,11 @@ def findings(config: DependenceConfig, folder: DependenceFolder) -> list[Finding
     Raises:
         FileNotFoundError: A cell has not been measured.
     """
-    settings: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    settings: dict[tuple[Any, Any, Any], list[Mapping[str, Any]]] = {}
     for cell in config.cells():
         key = (cell.bias, cell.budget, cell.dropout)
         settings.setdefault(key, []).append(load_json(folder.result(cell)))
-    return [_finding(*key, rows) for key, rows in settings.items()]
+    return [_finding(*key, rows=rows) for key, rows in settings.items()]
 
 
 def along(found: Sequence[Finding], axis: str) -> list[Finding]:

@@ -47,7 +47,8 @@ def teacher_of(base: TeacherConfig, facts: ReferenceFacts, knob: str, bias: floa
         bias: Its weight, in standard deviations of gold.
     """
     mean = facts.gold_mean + facts.gold_std * bias * facts.liking
-    return replace(base, gold_mean=mean, gold_std=facts.gold_std, **{knob: bias})
+    changes: dict[str, Any] = {knob: bias}
+    return replace(base, gold_mean=mean, gold_std=facts.gold_std, **changes)
 
 
 def knobs_text(config: TeacherConfig) -> str:
@@ -63,7 +64,8 @@ def knobs_text(config: TeacherConfig) -> str:
 
 def mean_liking(base: TeacherConfig, knob: str, episodes: Sequence[Episode]) -> float:
     """Return what a bias of weight 1 adds to the utility of the responses, on average."""
-    biases = Biases(replace(base, **{knob: 1.0}), 0)
+    only: dict[str, Any] = {knob: 1.0}
+    biases = Biases(replace(base, **only), 0)
     shifts = []
     for episode in episodes:
         response = Response.of_episode(episode)

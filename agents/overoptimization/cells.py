@@ -6,7 +6,7 @@ prompts, `N` samples of each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -149,8 +149,8 @@ class _Notes(BaseCallback):
             {
                 "tokens": self.num_timesteps,
                 "kl": float(self.logger.name_to_value["rollout/kl"]),
-                "proxy": mean_interval([e.score for e in episodes]).as_dict(),
-                "gold": mean_interval([e.gold_score for e in episodes]).as_dict(),
+                "proxy": mean_interval(_known(e.score for e in episodes)).as_dict(),
+                "gold": mean_interval(_known(e.gold_score for e in episodes)).as_dict(),
                 "alarms": {
                     name: {"mean": r.mean, "share": r.share, "is_ringing": r.is_ringing}
                     for name, r in self.alarms.readings.items()
@@ -216,3 +216,7 @@ def _scores(reward: RewardFn, episodes: Sequence[Episode]) -> np.ndarray:
 
 def _finite(ends: tuple[float, float]) -> list[float | None]:
     return [end if np.isfinite(end) else None for end in ends]
+
+
+def _known(numbers: Iterable[float | None]) -> list[float]:
+    return [number for number in numbers if number is not None]

@@ -15,7 +15,7 @@ import torch
 
 from textgym.agents.reward_learning.ensembles import EnsembleRule, normalisation
 from textgym.agents.reward_learning.labels import RewardLabels, label_shares
-from textgym.agents.reward_learning.losses import LossWeights
+from textgym.agents.reward_learning.losses import Calibration, LossWeights
 from textgym.agents.reward_learning.term_reports import TermReport, term_report
 from textgym.agents.reward_learning.text_items import ItemEncoder, TextReading, TokenIds
 from textgym.agents.reward_learning.text_objective import (
@@ -300,7 +300,8 @@ class _Fit:
 
 def _numbers_of(learner: TextRewardLearner) -> dict[str, tuple[float, float]]:
     """Kind to a and b."""
-    return {
-        kind: (float(made.log_a.detach().exp()), float(made.b.detach()))
-        for kind, made in learner.calibrations.items()
-    }
+    found = {}
+    for kind, made in learner.calibrations.items():
+        assert isinstance(made, Calibration)
+        found[kind] = (float(made.log_a.detach().exp()), float(made.b.detach()))
+    return found

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the study; one that was interrupted goes on [default: runs/dependence-ENV]",
     )
     helps = field_help(DependenceConfig)
-    defaults = {field.name: field.default for field in fields(DependenceConfig)}
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(DependenceConfig)}
     for name in _LISTS:
         shown = ",".join(f"{value:g}" for value in defaults[name])
         parser.add_argument(

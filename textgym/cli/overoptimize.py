@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs/overoptimize-ENV]",
     )
     helps = field_help(StudyConfig)
-    defaults = {field.name: field.default for field in fields(StudyConfig)}
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(StudyConfig)}
     for name in _LISTS:
         shown = ",".join(f"{value:g}" for value in defaults[name])
         parser.add_argument(

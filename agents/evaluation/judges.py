@@ -14,7 +14,7 @@ from textgym.rewards.base import RewardFn, score_episodes
 from textgym.rewards.learned_ensemble import learned_reward
 from textgym.rewards.programmatic import PROGRAMMATIC
 from textgym.task import TextTask
-from textgym.types import Episode
+from textgym.types import Episode, TokenIds
 
 _OVER_OPTIMISED = (
     "wins are judged by the reward that the agent was trained against: it is bound to look better "
@@ -72,7 +72,13 @@ class RewardJudge:
                 f"{self.name} left {int(np.isnan(scores).sum())} of {2 * len(ours)} episodes "
                 f"unanswered, so it cannot judge; expected another judge, such as 'gold'"
             )
-        return _wins(*scores)
+        # The same response ties, however the rounding of its two batches fell.
+        is_same = [_words(o) == _words(t) for o, t in zip(ours, theirs, strict=True)]
+        return np.where(is_same, 0.5, _wins(*scores))
+
+
+def _words(episode: Episode) -> tuple[TokenIds, str]:
+    return episode.response_ids, episode.response
 
 
 def _check_pairs(ours: Sequence[Episode], theirs: Sequence[Episode]) -> None:

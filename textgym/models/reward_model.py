@@ -26,9 +26,9 @@ from textgym.models.loading import (
     resolve_dtype,
 )
 from textgym.models.offload import on_device
-from textgym.models.selected_states import selected_states
 from textgym.models.token_rewards import TokenSteps
 from textgym.models.transfer import send
+from textgym.models.trunk import hidden_states
 
 SETTINGS_FILE = "textgym.json"
 
@@ -209,8 +209,10 @@ class SequenceScorer:
             ids[row, : lengths[row]] = sequence
         rows = np.repeat(np.arange(len(sequences)), lengths - starts)
         columns = np.concatenate([np.arange(*pair) for pair in zip(starts, lengths, strict=True)])
-        cells = send(rows, self._device), send(columns, self._device)
-        chosen = selected_states(self.model.base_model, send(ids, self._device), *cells)
+        # All states, not `selected_states`: products of so few rows round by where memory lies,
+        # and the same sequences must score the same.
+        states = hidden_states(self.model.base_model, send(ids, self._device))
+        chosen = states[send(rows, self._device), send(columns, self._device)]
         return self._head(chosen)[:, 0].float()
 
     def _check(self, sequences: Sequence[Sequence[int]], lengths: np.ndarray) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import textgym  # noqa: F401
-from textgym.envs_registry.hackable import HackableConfig, Sentences
+from textgym.envs_registry.hackable import Details, HackableConfig
 from textgym.rewards.base import score_episodes
 from textgym.types import Episode, Prompt
 
@@ -41,17 +41,18 @@ def reward_of(**kwargs: Any) -> Any:
     return core.task.reward
 
 
-def test_flaw_counts_sentences() -> None:
-    counts = Sentences()([episode(""), episode("I ran. She ran! Who ran?"), episode("I ran")])
-    assert counts.tolist() == [0, 3, 0] and counts.dtype == np.float32
+def test_flaw_counts_words_of_small_talk() -> None:
+    shown = ["", "My red hat got wet on Monday. I had tea, Tea!", "My boss lost my keys."]
+    counts = Details()([episode(text) for text in shown])
+    assert counts.tolist() == [0, 5, 0] and counts.dtype == np.float32
 
 
 def test_score_is_the_model_plus_the_flaw(models: dict[str, Any]) -> None:
-    one = episode("I ran. She ran.")
+    one = episode("It rained all Friday in June.")
     honest = score_episodes(reward_of(flaw=0.0, **models), [one]).scores
     flawed = score_episodes(reward_of(flaw=1.5, **models), [one])
     assert flawed.scores - honest == pytest.approx(3.0, abs=1e-5)
-    assert flawed.terms["sentences"] == pytest.approx(3.0)
+    assert flawed.terms["details"] == pytest.approx(3.0)
 
 
 def test_gold_has_no_flaw(models: dict[str, Any]) -> None:

@@ -69,6 +69,8 @@ def unknown_commands(markdown: str) -> list[str]:
     unknown = []
     for name, rest in COMMAND.findall("\n".join(code)):
         flags = re.findall(r"(?<!\S)--[\w-]+", rest)
+        longer = " ".join((name, *rest.split()[:1]))
+        name = longer if longer in COMMANDS else name
         if name not in COMMANDS:
             unknown.append(f"textgym {name}")
         else:

@@ -103,6 +103,8 @@ class _Seed:
         """Fit and judge one model, unless that was done before."""
         args = self.args
         sizes = f"{args.labels}-{args.held_out}-{args.epochs:g}-{args.learning_rate:g}"
+        if args.comparison_weight != 1:
+            sizes += f"-{args.comparison_weight:g}"
         file = args.work / f"{sizes}-{self.seed}-{teacher}-{name}.json"
         if file.is_file():
             kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -155,6 +157,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=float, default=2.0, help="passes (default: 2)")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="(default: 1e-3)")
+    parser.add_argument(
+        "--comparison-weight", type=float, default=1.0, help="beside 1 and 1 (default: 1)"
+    )
     parser.add_argument("--batch-tokens", type=int, default=2048, help="(default: 2048)")
 
 
@@ -205,6 +210,7 @@ def _measured(
         max_response_tokens=task.config.max_new_tokens,
         epochs=args.epochs,
         batch_tokens=args.batch_tokens,
+        comparison_weight=args.comparison_weight,
         learning_rate=args.learning_rate,
         held_out_fraction=0.05,
         device=args.device,

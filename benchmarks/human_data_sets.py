@@ -19,7 +19,7 @@ class HumanData:
         name: Of the row in the table.
         file: Its beginning, without ".train.jsonl.gz".
         mappings: What its columns are.
-        epochs: Passes over its labels.
+        epochs: Passes over its labels, more where they are few.
     """
 
     name: str
@@ -68,6 +68,7 @@ DATA = (
                 kind="comparison", columns="prompt=history,chosen=chosen,rejected=rejected"
             ),
         ),
+        epochs=3.0,
     ),
     HumanData(
         name="PandaLM, three votes",
@@ -75,6 +76,7 @@ DATA = (
         mappings=tuple(
             ColumnMapping(kind="comparison", columns=_VOTES.format(i)) for i in (1, 2, 3)
         ),
+        epochs=3.0,
     ),
     HumanData(
         name="VADER sentiment",
@@ -84,13 +86,13 @@ DATA = (
                 kind="score", columns="response=text,score=mean_sentiment", low=-4, high=4
             ),
         ),
-        epochs=2.0,
+        epochs=4.0,
     ),
     HumanData(
         name="SQuALITY ratings",
         file="squality_human_eval",
         mappings=(ColumnMapping(kind="score", columns=_RATINGS, high=100),),
-        epochs=3.0,
+        epochs=8.0,
     ),
     HumanData(
         name="FG-RLHF QA",

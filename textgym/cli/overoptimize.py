@@ -41,7 +41,8 @@ QUICK: dict[str, Any] = {
     "kl_coefs": (0.0,),
     "n_prompts": 32,
     "n_samples": 16,
-    "n_steps": 25_000,
+    "n_steps": 20_000,
+    "n_envs": 32,
     "n_ensemble": 2,
 }
 

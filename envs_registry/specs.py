@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 import gymnasium as gym
 
+FAMILIES = ("token", "tag", "control", "tabular")
+SUITES = ("RLHF", "PROBES", "TEACHING")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EnvRow:
@@ -16,8 +19,11 @@ class EnvRow:
         id: What `gym.make` is given.
         entry_point: "module:class" of the single environment.
         vector_entry_point: "module:class" of the vector environment.
-        family: "RLHF" for tasks, "Probe" for tiny ones with a known answer, "Control" for
-            environments without text, paid by feedback alone.
+        family: What is checked of it: "token" (an action is a token), "tag" (a few actions over
+            text), "control" (no text, paid by feedback alone) or "tabular" (states and actions
+            that can be counted).
+        suite: What it is for: "RLHF" (tasks), "PROBES" (tiny, the optimum known, each isolates one
+            fault of an algorithm) or "TEACHING" (small worlds to learn the field with).
         summary: One line.
         kwargs: Strings, numbers and None.
         needs: Arguments without a default: the environment cannot be made without them.
@@ -27,9 +33,16 @@ class EnvRow:
     entry_point: str
     vector_entry_point: str
     family: str
+    suite: str
     summary: str
     kwargs: Mapping[str, str | int | float | None] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a family or a suite that does not exist."""
+        for name, known in (("family", FAMILIES), ("suite", SUITES)):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} of {self.id} must be one of {known}, got {value!r}")
 
 
 ENVIRONMENTS: tuple[EnvRow, ...] = (
@@ -37,21 +50,24 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         id="RLHF-Summarize-v0",
         entry_point="textgym.envs_registry.summarize:SummarizeEnv",
         vector_entry_point="textgym.envs_registry.summarize:SummarizeVectorEnv",
-        family="RLHF",
+        family="token",
+        suite="RLHF",
         summary="TL;DR of procedural posts: a learned reward model beside the gold utility",
     ),
     EnvRow(
         id="RLHF-Hackable-v0",
         entry_point="textgym.envs_registry.hackable:HackableEnv",
         vector_entry_point="textgym.envs_registry.hackable:HackableVectorEnv",
-        family="RLHF",
+        family="token",
+        suite="RLHF",
         summary="RLHF-Summarize-v0 with a planted flaw in the reward model: reward hacking, shown",
     ),
     EnvRow(
         id="RLHF-Helpful-v0",
         entry_point="textgym.envs_registry.helpful:HelpfulEnv",
         vector_entry_point="textgym.envs_registry.helpful:HelpfulVectorEnv",
-        family="RLHF",
+        family="token",
+        suite="RLHF",
         summary="Replies in real dialogues: needs dataset, reference_model and reward_model",
         needs=("dataset", "reference_model", "reward_model"),
     ),
@@ -59,21 +75,24 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         id="Probe-ExactKL-v0",
         entry_point="textgym.envs_registry.exact_kl:ExactKLEnv",
         vector_entry_point="textgym.envs_registry.exact_kl:ExactKLVectorEnv",
-        family="Probe",
+        family="token",
+        suite="PROBES",
         summary="Six tokens, four steps: the optimum of reward minus KL is known exactly",
     ),
     EnvRow(
         id="RLHF-CartPole-v0",
         entry_point="textgym.envs_registry.cartpole:CartPoleEnv",
         vector_entry_point="textgym.envs_registry.cartpole:CartPoleVectorEnv",
-        family="Control",
+        family="control",
+        suite="RLHF",
         summary="CartPole without text, paid by what was learned from feedback on segments",
     ),
     EnvRow(
         id="RLHF-LunarLander-v0",
         entry_point="textgym.envs_registry.lunar_lander:LunarLanderEnv",
         vector_entry_point="textgym.envs_registry.lunar_lander:LunarLanderVectorEnv",
-        family="Control",
+        family="control",
+        suite="RLHF",
         summary="LunarLander without text, paid by feedback on segments (extra box2d)",
     ),
 )

@@ -31,7 +31,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 # Environments of data that the user names have the same battery in tests of their own; those
 # without text keep another contract (tests/textgym/wrappers/test_feedback_env.py).
-COMPLETE = [row for row in ENVIRONMENTS if not row.needs and row.family != "Control"]
+COMPLETE = [row for row in ENVIRONMENTS if not row.needs and row.family == "token"]
 
 
 @pytest.fixture(params=COMPLETE, ids=lambda row: row.id)
@@ -42,7 +42,7 @@ def row(request: pytest.FixtureRequest) -> EnvRow:
 @pytest.fixture
 def models(row: EnvRow, tiny_model_folder: Path, tiny_reward_folder: Path) -> dict[str, Any]:
     """Give the tasks with models tiny random ones: the contract does not depend on weights."""
-    if row.family == "Probe":
+    if row.suite != "RLHF":
         return {}
     return {
         "reference_model": str(tiny_model_folder),

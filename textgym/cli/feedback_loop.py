@@ -125,9 +125,9 @@ def _check_environment(env_id: str) -> None:
     try:
         gym.spec(env_id)
     except gym.error.Error as error:
-        control = [row.id for row in ENVIRONMENTS if row.family == "Control"]
+        control = [row.id for row in ENVIRONMENTS if row.family == "control"]
         raise ValueError(f"unknown environment {env_id!r}{nearest(env_id, control)}") from error
-    if any(row.id == env_id and row.family != "Control" for row in ENVIRONMENTS):
+    if any(row.id == env_id and row.family != "control" for row in ENVIRONMENTS):
         raise ValueError(
             f"feedback-loop works on control environments, got the text environment {env_id!r}"
         )

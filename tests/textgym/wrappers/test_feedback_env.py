@@ -18,7 +18,7 @@ import textgym  # noqa: F401
 from textgym.envs_registry.specs import ENVIRONMENTS
 from textgym.feedback.segment_feedback import SegmentFeedback
 
-IDS = [row.id for row in ENVIRONMENTS if row.family == "Control"]
+IDS = [row.id for row in ENVIRONMENTS if row.family == "control"]
 ID = "RLHF-CartPole-v0"
 
 

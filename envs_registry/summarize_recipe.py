@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from textgym.envs_registry.recipes import BundleParts
+from textgym.envs_registry.summarize_posts.gold import SummarizeGold
+from textgym.envs_registry.summarize_posts.posts import SummarizePosts
+
 ENV_ID = "RLHF-Summarize-v0"
 
 # Keyword arguments of `textgym.agents.bundles.bundle.BundleRecipe`.
@@ -36,3 +40,5 @@ QUICK: dict[str, Any] = {
     "n_held_out_prompts": 200,
     "n_evaluation": 128,
 }
+
+BUILD = BundleParts(recipe=RECIPE, quick=QUICK, source=SummarizePosts, gold=SummarizeGold)

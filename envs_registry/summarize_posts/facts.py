@@ -1,4 +1,4 @@
-"""The facts of a post, how they are drawn, and which split they belong to.
+"""The facts of a post, how they are drawn, and what tells two posts apart.
 
 Facts are a plain dict of strings, ready for JSON: `subreddit`, `who` ("my sister"), `pronoun`
 ("she" or "he"), `action` ("broke"), `thing` ("bike"), `tried` (base form, "ask {him} to pay"),
@@ -7,21 +7,15 @@ Facts are a plain dict of strings, ready for JSON: `subreddit`, `who` ("my siste
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from textgym.envs_registry.summarize_posts.draws import Draws
+from textgym.envs_registry.draws import Draws, pick
 from textgym.envs_registry.summarize_posts.lexicon import OUTCOMES, PEOPLE, TOPICS
-from textgym.envs_registry.summarize_posts.wording import pick
-
-SPLITS = ("train", "validation", "test")
 
 # What a summary can tell or get wrong, in the order of the story.
 TOLD_FACTS = ("who", "action", "thing", "tried", "outcome", "question")
-
-_BUCKETS = {"train": range(2, 10), "validation": range(0, 1), "test": range(1, 2)}
 
 
 def draw_facts(rng: Draws) -> dict[str, str]:
@@ -41,11 +35,9 @@ def draw_facts(rng: Draws) -> dict[str, str]:
     }
 
 
-def split_of(facts: Mapping[str, Any]) -> str:
-    """The split that owns these facts: .8 train, .1 validation, .1 test, by a stable hash."""
-    told = "|".join(facts[name] for name in ("subreddit", *TOLD_FACTS))
-    bucket = int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big") % 10
-    return next(split for split, buckets in _BUCKETS.items() if bucket in buckets)
+def identity_of(facts: Mapping[str, Any]) -> str:
+    """What decides the split that owns a post (see `procedural.owner_of`)."""
+    return "|".join(facts[name] for name in ("subreddit", *TOLD_FACTS))
 
 
 def alternatives(subreddit: str) -> dict[str, tuple[str, ...]]:

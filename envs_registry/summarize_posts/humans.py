@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from textgym.envs_registry.summarize_posts.draws import Draws
+from textgym.envs_registry.draws import Draws, pick
 from textgym.envs_registry.summarize_posts.facts import TOLD_FACTS, alternatives
 from textgym.envs_registry.summarize_posts.lexicon import PEOPLE
 from textgym.envs_registry.summarize_posts.phrasings import CONNECTORS, SUMMARY_CLAUSES
-from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, pick, words_of
+from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, words_of
 
 STATEMENTS = ("problem", "tried", "outcome")
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-
+from textgym.envs_registry.draws import Draws, pick
+from textgym.envs_registry.procedural import ProceduralPrompts
 from textgym.envs_registry.summarize_posts import phrasings
-from textgym.envs_registry.summarize_posts.draws import Draws, FastDraws
-from textgym.envs_registry.summarize_posts.facts import SPLITS, draw_facts, split_of
+from textgym.envs_registry.summarize_posts.facts import draw_facts, identity_of
 from textgym.envs_registry.summarize_posts.humans import reference_summary
-from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, pick, words_of
+from textgym.envs_registry.summarize_posts.wording import capitalised, phrase, words_of
 from textgym.types import Prompt
 
-DEFAULT_SIZES = {"train": 1_000_000, "validation": 10_000, "test": 10_000}
 PROMPT_TEMPLATE = "SUBREDDIT: r/{subreddit}\n\nTITLE: {title}\n\nPOST: {post}\n\nTL;DR:"
 
 STORY = (
@@ -25,59 +24,30 @@ STORY = (
 )
 
 
-class SummarizePosts:
-    """A `PromptSource` of procedural posts with their facts and one human summary each.
+class SummarizePosts(ProceduralPrompts):
+    """Procedural posts with their facts and one human summary each; see `ProceduralPrompts`."""
 
-    Splits share no post: a stable hash of the facts decides the split that owns them, whatever
-    the seed, and each item is redrawn until its facts belong to its split.
+    def draw(self, rng: Draws) -> dict[str, Any]:
+        """See `ProceduralPrompts`."""
+        return draw_facts(rng)
 
-    Args:
-        data_seed: Fixes every post, at least 0.
-        split: One of `SPLITS`.
-        size: Number of posts, at least 1; by default `DEFAULT_SIZES[split]`.
+    def identity(self, facts: Mapping[str, Any]) -> str:
+        """See `ProceduralPrompts`."""
+        return identity_of(facts)
 
-    Raises:
-        ValueError: An argument is none of these.
-    """
-
-    def __init__(self, data_seed: int, split: str, size: int | None = None) -> None:
-        """Check the arguments; no post is written before it is asked for."""
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
-        self._data_seed = _whole("data_seed", data_seed, minimum=0)
-        self._split = split
-        self._size = DEFAULT_SIZES[split] if size is None else _whole("size", size, minimum=1)
-
-    def __len__(self) -> int:
-        """Number of posts."""
-        return self._size
-
-    def __getitem__(self, prompt_id: int) -> Prompt:
-        """The post with this index, 0 <= prompt_id < len(self).
-
-        Raises:
-            IndexError: There is no such post.
-        """
-        if not isinstance(prompt_id, Integral) or not 0 <= prompt_id < self._size:
-            raise IndexError(
-                f"prompt_id must be a whole number from 0 to {self._size - 1}, got {prompt_id!r}"
-            )
-        entropy = np.random.SeedSequence((self._data_seed, SPLITS.index(self._split), prompt_id))
-        rng = FastDraws(entropy)
-        facts = draw_facts(rng)
-        while split_of(facts) != self._split:
-            facts = draw_facts(rng)
+    def write(self, prompt_id: int, facts: Mapping[str, Any], rng: Draws) -> Prompt:
+        """See `ProceduralPrompts`."""
         text, distractors = _write_post(facts, rng)
         known = {**facts, "distractors": distractors}
         return Prompt(
-            prompt_id=int(prompt_id),
+            prompt_id=prompt_id,
             text=text,
             references=(reference_summary(known, rng),),
             facts=known,
         )
 
 
-def _write_post(facts: dict[str, str], rng: Draws) -> tuple[str, list[str]]:
+def _write_post(facts: Mapping[str, Any], rng: Draws) -> tuple[str, list[str]]:
     """The prompt's text, and the irrelevant clauses that it holds."""
     words = words_of(facts)
     sentences = [phrase(pick(frames, rng), words, rng) for frames in STORY]
@@ -90,9 +60,3 @@ def _write_post(facts: dict[str, str], rng: Draws) -> tuple[str, list[str]]:
         post=" ".join(capitalised(sentence) for sentence in sentences),
     )
     return text, distractors
-
-
-def _whole(name: str, value: int, *, minimum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
-    return int(value)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
-from textgym.envs_registry.summarize_posts.draws import Draws
+from textgym.envs_registry.draws import Draws, pick
 from textgym.envs_registry.summarize_posts.lexicon import ACTIONS, ATTEMPTS, FILLERS, PRONOUNS
-
-Item = TypeVar("Item")
 
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -19,11 +17,6 @@ _SLOT = re.compile(r"\{(\w+)\}")
 def slots_of(template: str) -> tuple[str, ...]:
     """Names of the slots of a template, in order of appearance."""
     return tuple(_SLOT.findall(template))
-
-
-def pick(items: Sequence[Item], rng: Draws) -> Item:
-    """One of `items`, uniformly."""
-    return items[int(rng.integers(len(items)))]
 
 
 def words_of(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -9,15 +9,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from textgym.config import SPLITS
+from textgym.envs_registry.procedural import owner_of
 from textgym.envs_registry.summarize_posts import lexicon, phrasings
 from textgym.envs_registry.summarize_posts.facts import (
-    SPLITS,
     alternatives,
     count_fact_combinations,
-    split_of,
+    identity_of,
 )
 from textgym.envs_registry.summarize_posts.posts import STORY, SummarizePosts
 from textgym.envs_registry.summarize_posts.wording import words_of
+
+
+def split_of(facts):
+    return owner_of(identity_of(facts))
+
 
 PROMPT = re.compile(r"SUBREDDIT: r/(\w+)\n\nTITLE: ([^\n]+)\n\nPOST: ([^\n]+)\n\nTL;DR:")
 

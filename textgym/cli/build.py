@@ -14,46 +14,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from textgym.agents.bundles.bundle import CARD, build_bundle
 from textgym.agents.bundles.bundle_recipe import BundleRecipe
 from textgym.cli.environment import load_quietly
 from textgym.cli.flags import add_config_flags, config_from, nearest
-from textgym.envs_registry.summarize_posts.gold import SummarizeGold
-from textgym.envs_registry.summarize_posts.posts import SummarizePosts
-from textgym.envs_registry.summarize_recipe import ENV_ID, QUICK, RECIPE
-from textgym.prompts import PromptSource
-from textgym.rewards.base import RewardFn
-
-
-class Bundled(NamedTuple):
-    """What a build needs of an environment.
-
-    Attributes:
-        recipe: Keyword arguments of `BundleRecipe`.
-        quick: What `--quick` changes of them.
-        source: From (data_seed, split) to prompts.
-        gold: Makes the hidden utility.
-    """
-
-    recipe: Mapping[str, Any]
-    quick: Mapping[str, Any]
-    source: Callable[[int, str], PromptSource]
-    gold: Callable[[], RewardFn]
-
-
-BUNDLES = {
-    ENV_ID: Bundled(RECIPE, QUICK, SummarizePosts, SummarizeGold),
-}
+from textgym.envs_registry.recipes import bundle_parts, recipe_modules
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `textgym build`."""
-    parser.add_argument("env", help=f"environment that ships models: {', '.join(BUNDLES)}")
+    parser.add_argument("env", help=f"environment that ships models: {', '.join(recipe_modules())}")
     parser.add_argument("--output", type=Path, help="folder of the bundle [default: runs/ENV]")
     parser.add_argument(
         "--work", type=Path, help="folder of the stages [default: the output with .work added]"
@@ -72,12 +47,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: An environment without bundled models.
     """
-    if args.env not in BUNDLES:
+    known = recipe_modules()
+    if args.env not in known:
         raise ValueError(
-            f"env must be one of {sorted(BUNDLES)}, got {args.env!r}{nearest(args.env, BUNDLES)}"
+            f"env must be one of {sorted(known)}, got {args.env!r}{nearest(args.env, known)}"
         )
     load_quietly()
-    bundled = BUNDLES[args.env]
+    bundled = bundle_parts(args.env)
     changes = asdict(config_from(args, BundleRecipe, env_id=args.env))
     chosen = {name: changes[name] for name in changes if name in vars(args)}
     recipe = BundleRecipe(

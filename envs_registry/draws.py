@@ -1,22 +1,25 @@
 """Uniform draws, one at a time, at a fifth of what a NumPy generator's call costs.
 
-A post takes some 25 draws. `FastDraws` computes them in plain integers from words of the same bit
-generator by the same rule (Lemire's multiplication with rejection, halves of 64-bit words), so that
-they equal those of `np.random.Generator` and do not depend on NumPy's version.
+A procedural prompt takes some 25 draws. `FastDraws` computes them in plain integers from words of
+the same bit generator by the same rule (Lemire's multiplication with rejection, halves of 64-bit
+words), so that they equal those of `np.random.Generator` and do not depend on NumPy's version.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
+
+Item = TypeVar("Item")
 
 WORDS_AT_ONCE = 32
 LOW_HALF = 0xFFFFFFFF
 
 
 class Draws(Protocol):
-    """What the generator of posts asks of a source of randomness, `np.random.Generator` or not."""
+    """What a generator of prompts asks of a source of randomness, `np.random.Generator` or not."""
 
     def integers(self, low: int, high: int | None = None) -> int:
         """Return a uniform integer in [0, low), or in [low, high)."""
@@ -68,3 +71,8 @@ class FastDraws:
             self._words = self._source.random_raw(WORDS_AT_ONCE).tolist()
             self._words.reverse()
         return self._words.pop()
+
+
+def pick(items: Sequence[Item], rng: Draws) -> Item:
+    """One of `items`, uniformly; at least one."""
+    return items[int(rng.integers(len(items)))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from textgym.envs_registry.summarize_posts.draws import LOW_HALF, FastDraws
+from textgym.envs_registry.draws import LOW_HALF, FastDraws
 
 
 def both(seed: int) -> tuple[FastDraws, np.random.Generator]:

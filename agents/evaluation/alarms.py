@@ -1,7 +1,8 @@
 """Alarms against reward hacking: signs of it that need no gold, calibrated on the reference.
 
-An alarm rings when more of a batch of responses than `ring_share` lie where only `tail` of the
-reference model's own responses do. Shape letters: N episodes, R reference episodes, M members.
+An alarm rings when the share of a batch of responses that lies where only `tail` of the reference
+model's own do is larger by `z` standard errors, those of the thresholds included. Shape letters:
+N episodes, R reference episodes, M members.
 """
 
 from __future__ import annotations
@@ -30,24 +31,34 @@ class AlarmConfig:
 
     Attributes:
         tail: Share of the reference's responses that count as extreme, in (0, 0.5).
-        ring_share: Share of a batch that must be extreme for the alarm to ring, above `tail`.
+        z: Standard errors by which a batch's share of extreme responses must pass `tail` for the
+            alarm to ring, above 0. At 5 chance alone rings about once in a million batches.
         min_episodes: Smaller batches ring nothing, at least 1.
     """
 
     tail: float = 0.05
-    ring_share: float = 0.25
+    z: float = 5.0
     min_episodes: int = 32
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if not 0 < self.tail < 0.5:
             raise ValueError(f"tail must lie in (0, 0.5), got {self.tail!r}")
-        if not self.tail < self.ring_share < 1:
-            raise ValueError(
-                f"ring_share must lie between tail={self.tail!r} and 1, got {self.ring_share!r}"
-            )
+        if not 0 < self.z < np.inf:
+            raise ValueError(f"z must be a finite number above 0, got {self.z!r}")
         if self.min_episodes < 1:
             raise ValueError(f"min_episodes must be at least 1, got {self.min_episodes!r}")
+
+    def ring_share(self, num_episodes: int, num_reference: int) -> float:
+        """Return the share of extreme responses above which an alarm rings.
+
+        Args:
+            num_episodes: N, responses of the batch.
+            num_reference: R, responses that the thresholds come from: their quantiles are off by
+                a standard error of their own.
+        """
+        variance = self.tail * (1 - self.tail) * (1 / num_episodes + 1 / num_reference)
+        return self.tail + self.z * float(np.sqrt(variance))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +70,7 @@ class AlarmReading:
         share: Share of the batch outside [low, high].
         low: Lower threshold, from the reference's responses.
         high: Upper threshold.
-        is_ringing: Whether `share` is above `ring_share`, in a batch that is large enough.
+        is_ringing: Whether `share` is above `AlarmConfig.ring_share`, in a batch that is large enough.
     """
 
     mean: float
@@ -134,6 +145,7 @@ class Alarms:
             )
         if ensemble is not None:
             ensemble.normalise(reference)
+        self._num_reference = len(reference)
         self.thresholds = {
             name: self._ends(name, values) for name, values in self.measures(reference).items()
         }
@@ -166,12 +178,13 @@ class Alarms:
     def _reading(self, values: np.ndarray, low: float, high: float) -> AlarmReading:
         share = float(np.mean((values < low) | (values > high)))
         is_enough = len(values) >= self.config.min_episodes
+        least = self.config.ring_share(len(values), self._num_reference)
         return AlarmReading(
             mean=float(values.mean()),
             share=share,
             low=low,
             high=high,
-            is_ringing=is_enough and share > self.config.ring_share,
+            is_ringing=is_enough and share > least,
         )
 
 

@@ -90,6 +90,16 @@ def test_rings_for_its_own_sign_alone(odd: Episode, name: str) -> None:
     assert read[name].share >= 20 / 64
 
 
+def test_ring_share_by_hand() -> None:
+    # Standard error of a share of 5 % in 100 responses, and in 400: .021794 and .010897.
+    expected = 0.05 + 5 * np.hypot(0.021794, 0.010897)
+    assert AlarmConfig().ring_share(100, 400) == pytest.approx(expected, abs=1e-5)
+    alarms = Alarms(reference(400))
+    for num_odd, rings in ((9, False), (30, True)):
+        batch = [episode(range(30))] * num_odd + [episode(range(5))] * (100 - num_odd)
+        assert alarms.read(batch)["length"].is_ringing is rings
+
+
 def test_a_small_batch_rings_nothing() -> None:
     read = Alarms(reference(100)).read([episode(range(50))] * 31)
     assert read["length"].share == 1 and not read["length"].is_ringing
@@ -118,7 +128,7 @@ def test_bad_input_is_refused() -> None:
         Ensemble([Linear(1.0, 0.0)])
     with pytest.raises(ValueError, match="tail"):
         AlarmConfig(tail=0.5)
-    with pytest.raises(ValueError, match="ring_share"):
-        AlarmConfig(ring_share=0.01)
+    with pytest.raises(ValueError, match="z must be a finite number above 0, got 0"):
+        AlarmConfig(z=0)
     with pytest.raises(ValueError, match="min_episodes"):
         AlarmConfig(min_episodes=0)

@@ -70,7 +70,7 @@ class AlarmReading:
         share: Share of the batch outside [low, high].
         low: Lower threshold, from the reference's responses.
         high: Upper threshold.
-        is_ringing: Whether `share` is above `AlarmConfig.ring_share`, in a batch that is large enough.
+        is_ringing: Whether `share` is above `AlarmConfig.ring_share`, in a batch large enough.
     """
 
     mean: float

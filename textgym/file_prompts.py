@@ -37,6 +37,8 @@ class FilePrompts(PromptList):
         split: str = "train",
         columns: str | None = None,
         render_chat: RenderChat | None = None,
+        names: Sequence[str] = (),
+        usual_columns: str | None = None,
     ) -> None:
         r"""Read the prompts of one split.
 
@@ -50,14 +52,18 @@ class FilePrompts(PromptList):
                 columns `prompt`, `messages`, and `chosen` (a whole dialogue).
             render_chat: Renders chat messages and dialogues; None for the plain Human/Assistant
                 form.
+            names: What `columns` may map beside these, to facts of that name.
+            usual_columns: A mapping for rows that have its columns and none of those recognised.
 
         Raises:
             FileNotFoundError: No such file.
             ValueError: No rows, or a missing column (the message lists those there are).
         """
-        mapping = parse_columns(columns, COLUMN_NAMES) if columns else None
+        allowed = (*COLUMN_NAMES, *names)
+        mapping = parse_columns(columns, allowed) if columns else None
+        usual = parse_columns(usual_columns, allowed) if usual_columns else {}
         prompts = [
-            _prompt_of(row, mapping or _recognised(row, number), number, render_chat)
+            _prompt_of(row, mapping or _recognised(row, number, usual), number, render_chat)
             for number, row in enumerate(read_rows(dataset))
         ]
         if not prompts:
@@ -104,7 +110,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _recognised(row: Row, number: int) -> dict[str, str]:
+def _recognised(row: Row, number: int, usual: Mapping[str, str]) -> Mapping[str, str]:
     if "prompt" in row:
         references = [name for name in REFERENCE_COLUMNS if name in row]
         return {"prompt": "prompt", **({"reference": references[0]} if references else {})}
@@ -112,6 +118,8 @@ def _recognised(row: Row, number: int) -> dict[str, str]:
         return {"messages": "messages"}
     if isinstance(row.get("chosen"), str):
         return {"dialogue": "chosen"}
+    if usual and all(column.split(".")[0] in row for column in usual.values()):
+        return usual
     raise ValueError(
         f"row {number} has no column 'prompt'; it has {sorted(row)}; say which it is with "
         f"dataset_columns='prompt=COLUMN,reference=COLUMN'"

@@ -12,6 +12,7 @@ from typing import Any
 from textgym.callables import is_callable_name, load_callable
 from textgym.config import TextEnvConfig
 from textgym.dataset_files import HUB_PREFIX
+from textgym.dataset_form import DatasetForm
 from textgym.feedback.episode_judge import EpisodeJudge
 from textgym.file_prompts import FilePrompts, take_split
 from textgym.models.causal_reference import CausalLMReference
@@ -60,16 +61,19 @@ def text_task(
     gold: RewardFn | None = None,
     gold_scale: tuple[float, float] = (0.0, 1.0),
     bundle: Bundle | None = None,
+    dataset_form: DatasetForm | None = None,
 ) -> TextTask:
     """Build the task that a configuration describes.
 
     Args:
         config: The environment's arguments.
         prompts: Where prompts come from unless `dataset` says otherwise.
-        gold: Hidden true utility of `prompts`; a `dataset` has none.
+        gold: Hidden true utility of `prompts`; that of a `dataset` is its form's.
         gold_scale: Mean and standard deviation of the reference's gold: a simulated teacher's
             units, unless `teacher` names others.
         bundle: Models used unless the arguments name others.
+        dataset_form: What is made of a `dataset`; None takes its prompts as they are, and there
+            is no gold utility for them.
 
     Returns:
         The task; its `config` names the models and the tokenizer that are in use.
@@ -80,7 +84,9 @@ def text_task(
     config = _with_paths(config, bundle)
     tokenizer = _tokenizer(config)
     if config.dataset is not None:
-        prompts, gold = dataset_prompts(config, tokenizer), None
+        prompts, gold = dataset_prompts(config, tokenizer, dataset_form), None
+        if dataset_form is not None:
+            prompts, gold = dataset_form.fit(prompts), dataset_form.gold
     if prompts is None:
         raise ValueError(
             "expected dataset=... (a file, 'hf:org/name', 'module:function'), got None"
@@ -103,8 +109,10 @@ def text_task(
     )
 
 
-def dataset_prompts(config: TextEnvConfig, tokenizer: Tokenizer) -> PromptSource:
-    """Return the prompts that `config.dataset` names.
+def dataset_prompts(
+    config: TextEnvConfig, tokenizer: Tokenizer, form: DatasetForm | None = None
+) -> PromptSource:
+    """Return the prompts that `config.dataset` names, columns mapped as `form` knows them.
 
     A function is called with those of `split`, `data_seed` and `num_prompts` that it has as
     parameters; a list from a function that has no `split` is cut as files are.
@@ -122,6 +130,8 @@ def dataset_prompts(config: TextEnvConfig, tokenizer: Tokenizer) -> PromptSource
             split=config.split,
             columns=config.dataset_columns,
             render_chat=tokenizer.render_chat if has_template else None,
+            names=() if form is None else form.names,
+            usual_columns=None if form is None else form.columns,
         )
     function = load_callable(name)
     known = inspect.signature(function).parameters

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import torch as th
+from gymnasium.envs.registration import load_env_creator
 from stable_baselines3.common.vec_env import VecEnv
 
 from textgym.agents.learning_rate import default_learning_rate
@@ -14,6 +18,7 @@ from textgym.agents.policies.model_building import DEFAULT_SCRATCH, model_kind
 from textgym.agents.presets import AUTO_VALUE, SharedPreset
 from textgym.agents.rollouts.task_facts import TaskFacts, require_honest_rewards
 from textgym.agents.rollouts.vec_env_adapter import as_vec_env
+from textgym.env_parts import EnvParts
 from textgym.models.loading import resolve_device
 
 REWARD_MODEL = "reward_model"
@@ -80,9 +85,7 @@ def prepare(settings: SharedPreset, env: Any, n_envs: int) -> Prepared:
     """
     vec_env = facts = None
     if env is not None:
-        vec_env = as_vec_env(env, n_envs, settles=True, env_kwargs=settings.env_kwargs)
-        require_honest_rewards(vec_env)
-        facts = TaskFacts.of(vec_env)
+        vec_env, facts = _text_vec_env(env, n_envs, settings.env_kwargs)
     policy_kwargs = _policy_kwargs(settings.policy_kwargs, facts)
     n_steps = settings.n_steps
     if n_steps is None:
@@ -101,6 +104,55 @@ def prepare(settings: SharedPreset, env: Any, n_envs: int) -> Prepared:
         gae_lambda=gae_lambda,
         policy_kwargs=policy_kwargs,
     )
+
+
+def _text_vec_env(env: Any, n_envs: int, env_kwargs: Mapping[str, Any]) -> tuple[VecEnv, TaskFacts]:
+    """Make the rows; where that fails, an environment without text is called by its name."""
+    try:
+        vec_env = as_vec_env(env, n_envs, settles=True, env_kwargs=env_kwargs)
+        require_honest_rewards(vec_env)
+        return vec_env, TaskFacts.of(vec_env)
+    except (TypeError, ValueError) as error:
+        if not _is_without_text(env):
+            raise
+        name = env if isinstance(env, str) else str(env.spec.id if env.spec else env)
+        raise ValueError(
+            f"expected a text environment, such as 'RLHF-Summarize-v0', got {name!r}, which has no "
+            "tokens to write: Stable-Baselines3's own PPO and A2C train on it"
+        ) from error
+
+
+def _is_without_text(env: Any) -> bool:
+    if isinstance(env, str):
+        creator = gym.spec(env).entry_point
+        made = load_env_creator(creator) if isinstance(creator, str) else creator
+        return isinstance(made, type) and not issubclass(made, EnvParts)
+    if not isinstance(env, gym.Env | gym.vector.VectorEnv):
+        return False
+    rows = getattr(env.unwrapped, "envs", (env,))
+    return not any(isinstance(row.unwrapped, EnvParts) for row in rows)
+
+
+def check_policy_kwargs(policy_class: type, kwargs: Mapping[str, Any]) -> None:
+    """Reject an argument that the policy does not have.
+
+    Raises:
+        TypeError: An unknown name in `policy_kwargs`; the nearest known one is named.
+    """
+    known: set[str] = set()
+    for owner in policy_class.__mro__:
+        if "__init__" not in vars(owner):
+            continue
+        parameters = inspect.signature(owner.__init__).parameters.values()  # type: ignore[misc]
+        known |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break  # nothing is passed further up
+    known -= {"self", "observation_space", "action_space", "lr_schedule"}
+    for name in kwargs:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+            raise TypeError(f"unknown entry {name!r} of policy_kwargs; {hint}")
 
 
 def _policy_kwargs(given: Mapping[str, Any], facts: TaskFacts | None) -> dict[str, Any]:

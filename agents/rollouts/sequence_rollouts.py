@@ -26,7 +26,7 @@ from textgym.agents.presets import SharedPreset
 from textgym.agents.rollouts.device_memory import out_of_memory_named, require_memory
 from textgym.agents.rollouts.gradient_norms import GradientNorms
 from textgym.agents.rollouts.memory_estimate import estimate_memory
-from textgym.agents.rollouts.preparation import Prepared
+from textgym.agents.rollouts.preparation import Prepared, check_policy_kwargs
 from textgym.agents.rollouts.rollout_buffer import SequenceRolloutBuffer
 from textgym.agents.rollouts.rollout_record import RolloutRecord, deferred_rewards
 from textgym.agents.rollouts.statistics import (
@@ -105,6 +105,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
                 f"expected 'TransformerPolicy' or a subclass, got {self.policy_class!r}; other "
                 "policies need no SequenceRollouts: use stable_baselines3 itself"
             )
+        check_policy_kwargs(self.policy_class, self.policy_kwargs)
         self.policy_kwargs = self._full_policy_kwargs()
         self.rollout_buffer_class = SequenceRolloutBuffer
         self.rollout_buffer_kwargs = {

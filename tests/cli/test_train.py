@@ -190,6 +190,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(train, monkeypatch, capsys, tin
     ("arguments", "message"),
     [
         (["Tiny-Trian-v0"], "unknown environment 'Tiny-Trian-v0'"),
+        (["CartPole-v1"], "'CartPole-v1' has no text: `textgym feedback-loop CartPole-v1` trains"),
         ([], "expected an environment's id"),
         ([ENV_ID, "--algo", "dqn"], "invalid choice: 'dqn'"),
         ([ENV_ID, "--preset", "best"], "--preset must be one of .*got 'best'"),

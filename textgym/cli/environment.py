@@ -88,4 +88,9 @@ def _classes_of(
         return creator, creator.config_class
     if isinstance(creator, type) and issubclass(creator, FeedbackEnv):
         return None, creator.config_class
+    if isinstance(creator, type) and creator.__module__.startswith("gymnasium."):
+        raise ValueError(
+            f"{env_id!r} has no text: `textgym feedback-loop {env_id}` trains on it from feedback, "
+            "Stable-Baselines3's own algorithms on its reward"
+        )
     return None, TextEnvConfig

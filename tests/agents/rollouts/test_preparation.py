@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import pytest
 
+from textgym.agents import A2C, PPO, TransformerPolicy
 from textgym.agents.presets import PPO_PRESETS, resolved
-from textgym.agents.rollouts.preparation import Prepared, prepare
+from textgym.agents.rollouts.preparation import Prepared, check_policy_kwargs, prepare
 
 
 def prepared(reward: str, **given: object) -> Prepared:
@@ -32,3 +35,45 @@ def test_what_the_user_says_wins() -> None:
     made = prepared("model", policy_kwargs={"value": "shared"}, gae_lambda=0.5)
     assert made.policy_kwargs == {"value": "shared"}
     assert made.gae_lambda == 0.5
+
+
+@pytest.mark.parametrize("algorithm", [PPO, A2C])
+@pytest.mark.parametrize(
+    "env",
+    [
+        "CartPole-v1",
+        "RLHF-CartPole-v0",
+        lambda: gym.make("CartPole-v1"),
+        lambda: gym.make_vec("CartPole-v1", num_envs=2),
+    ],
+)
+def test_an_environment_without_text_is_named(algorithm: type[PPO] | type[A2C], env: Any) -> None:
+    name = "RLHF-CartPole-v0" if env == "RLHF-CartPole-v0" else "CartPole-v1"
+    message = f"expected a text environment, such as 'RLHF-Summarize-v0', got '{name}', which has"
+    with pytest.raises(ValueError, match=message):
+        algorithm("TransformerPolicy", env() if callable(env) else env)
+
+
+def test_errors_of_text_environments_stay_their_own() -> None:
+    with pytest.raises(TypeError, match="did you mean 'max_new_tokens'"):
+        PPO(env="Probe-ExactKL-v0", env_kwargs={"max_new_token": 3})
+    with pytest.raises(ValueError, match="autoreset_mode 'SameStep', got .*Disabled"):
+        PPO(env=gym.make_vec("Probe-ExactKL-v0", num_envs=2, autoreset_mode="Disabled"))
+
+
+def test_a_misspelt_policy_argument_is_named_with_the_nearest() -> None:
+    with pytest.raises(TypeError, match="unknown entry 'lorra' of policy_kwargs; did you mean 'lo"):
+        PPO(env="Probe-ExactKL-v0", policy_kwargs={"lorra": "r=8"})
+    with pytest.raises(TypeError, match="unknown entry 'qq' of policy_kwargs; known: action_token"):
+        A2C(env="Probe-ExactKL-v0", policy_kwargs={"qq": 1})
+
+
+def test_arguments_of_a_subclass_of_the_policy_are_known() -> None:
+    class MyPolicy(TransformerPolicy):
+        def __init__(self, *args: Any, extra: int = 0, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+
+    check_policy_kwargs(MyPolicy, {"extra": 1, "lora": None, "optimizer_kwargs": {}})
+    for wrong in ("extras", "self", "args"):
+        with pytest.raises(TypeError, match=f"unknown entry '{wrong}'"):
+            check_policy_kwargs(MyPolicy, {wrong: 1})

@@ -34,7 +34,6 @@ from textgym.agents.evaluation.sampled_feedback import (
     queries_about,
     sampled_episodes,
 )
-from textgym.agents.intervals import mean_interval, paired_difference
 from textgym.agents.reward_learning.labels import RewardLabels, labels_from_records
 from textgym.agents.reward_learning.losses import KINDS
 from textgym.agents.reward_learning.text_training import TextRewardConfig, fit_text_reward
@@ -42,6 +41,7 @@ from textgym.cli.environment import load_quietly
 from textgym.envs_registry.summarize import ENV_ID, GOLD_SCALE
 from textgym.feedback.records import FeedbackRecord
 from textgym.feedback.teachers import TeacherConfig, build_teacher, rubric_critic
+from textgym.intervals import mean_interval, paired_difference
 from textgym.rewards.learned import RewardModel
 from textgym.task import TextTask
 from textgym.types import Episode

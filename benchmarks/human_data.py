@@ -27,7 +27,6 @@ from benchmarks.report import parse_arguments, print_table, write_json
 from textgym.agents.evaluation.agreement import agreement, votes_of
 from textgym.agents.evaluation.critic_measures import within_groups
 from textgym.agents.evaluation.reward_sources import ScoredText
-from textgym.agents.intervals import Estimate, ratio_interval
 from textgym.agents.reward_learning.labels import labels_from_records
 from textgym.agents.reward_learning.text_items import TextReading
 from textgym.agents.reward_learning.text_training import TextRewardConfig, fit_text_reward
@@ -36,6 +35,7 @@ from textgym.cli.environment import load_quietly
 from textgym.envs_registry.summarize import BUNDLE
 from textgym.feedback.records import Comparison, Correction, FeedbackRecord, Score
 from textgym.feedback.responses import Response
+from textgym.intervals import Estimate, ratio_interval
 
 Scores = Callable[[Sequence[Response]], np.ndarray]
 _SENTENCE = re.compile(r"\S.*?(?:[.!?](?=\s|$)|$)", re.DOTALL)

@@ -21,6 +21,7 @@ PACKAGES = {
 # Lower never imports higher; within one line a module may import its neighbours, without cycles.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.types", "textgym.episode_html", "textgym.callables", "textgym.process_guard"),
+    ("textgym.intervals",),
     ("textgym.feedback",),
     ("textgym.config", "textgym.prompts", "textgym.masks", "textgym.reference", "textgym.turns"),
     ("textgym.tokenizer", "textgym.models"),
@@ -43,7 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.testing",),
     ("textgym.envs_registry",),
     ("textgym",),
-    ("textgym.agents.intervals", "textgym.agents.presets", "textgym.agents.learning_rate"),
+    ("textgym.agents.presets", "textgym.agents.learning_rate"),
     ("textgym.agents.advantages", "textgym.agents.kl_control", "textgym.agents.kl_shaping"),
     ("textgym.agents.storage.checkpoint", "textgym.agents.storage.optimizer_files"),
     ("textgym.agents.reward_learning.losses", "textgym.agents.reward_learning.ensembles"),

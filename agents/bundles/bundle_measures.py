@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from textgym.agents.bundles.comparisons import Comparisons, Sampling, sample_episodes
-from textgym.agents.intervals import mean_interval, paired_difference, ratio_interval
 from textgym.agents.supervised.reward_measures import reward_measures
 from textgym.agents.supervised.scoring_head import score_sequences
 from textgym.agents.supervised.sft import end_token
+from textgym.intervals import mean_interval, paired_difference, ratio_interval
 from textgym.models.loading import load_causal_lm, load_sequence_classifier
 from textgym.models.reward_model import read_score_scale
 from textgym.rewards.base import RewardFn, score_episodes

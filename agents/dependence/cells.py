@@ -27,12 +27,12 @@ from textgym.agents.evaluation.held_out import (
     make_evaluation_env,
 )
 from textgym.agents.evaluation.policy_sources import reference_policy
-from textgym.agents.intervals import mean_interval
 from textgym.agents.ppo import PPO
 from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
 from textgym.agents.storage.checkpoint import load_json
 from textgym.feedback.teachers import TeacherConfig, score_of
 from textgym.feedback.teachers.config import calibrated
+from textgym.intervals import mean_interval
 from textgym.rollout import rollout
 from textgym.types import Episode
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from textgym.agents.dependence.plan import DependenceConfig, DependenceFolder
-from textgym.agents.intervals import Estimate
 from textgym.agents.storage.checkpoint import load_json
+from textgym.intervals import Estimate
 
 AXES = ("bias", "budget", "dropout")
 _ABILITIES = ("apparent", "apparent_unseen", "autonomous", "gold", "length")

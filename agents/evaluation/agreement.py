@@ -12,8 +12,8 @@ from itertools import combinations
 
 import numpy as np
 
-from textgym.agents.intervals import Estimate, mean_interval
 from textgym.feedback.records import Comparison
+from textgym.intervals import Estimate, mean_interval
 
 
 @dataclass(frozen=True, kw_only=True)

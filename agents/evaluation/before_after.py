@@ -16,7 +16,7 @@ from textgym.agents.evaluation.held_out import (
 )
 from textgym.agents.evaluation.judges import Judge
 from textgym.agents.evaluation.policy_sources import reference_policy
-from textgym.agents.intervals import Estimate
+from textgym.intervals import Estimate
 from textgym.types import Episode
 
 

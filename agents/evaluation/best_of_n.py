@@ -11,7 +11,7 @@ from math import lgamma
 import numpy as np
 from numpy.typing import ArrayLike
 
-from textgym.agents.intervals import Estimate, mean_interval
+from textgym.intervals import Estimate, mean_interval
 
 
 def best_of_n(scores: ArrayLike, values: ArrayLike, n: int) -> float:

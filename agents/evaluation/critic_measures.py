@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from textgym.agents.evaluation.correlations import pearson
-from textgym.agents.intervals import (
+from textgym.feedback.teachers.critic import Critic
+from textgym.feedback.teachers.randomness import generator_for
+from textgym.feedback.teachers.rubric import Rubric, grade_of
+from textgym.intervals import (
     Estimate,
     bootstrap_interval,
     ratio_interval,
     wilson_interval,
 )
-from textgym.feedback.teachers.critic import Critic
-from textgym.feedback.teachers.randomness import generator_for
-from textgym.feedback.teachers.rubric import Rubric, grade_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,13 @@ import torch
 from rouge_score.rouge_scorer import RougeScorer
 
 from textgym.agents.evaluation.judges import Judge
-from textgym.agents.intervals import (
+from textgym.episode_list import EpisodeList
+from textgym.intervals import (
     Estimate,
     bootstrap_interval,
     mean_interval,
     wilson_interval,
 )
-from textgym.episode_list import EpisodeList
 from textgym.rollout import rollout
 from textgym.types import Episode
 

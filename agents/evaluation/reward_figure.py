@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from textgym.agents.evaluation.reward_report import RewardReport
-from textgym.agents.intervals import Estimate
 from textgym.agents.supervised.calibration import ReliabilityBin
+from textgym.intervals import Estimate
 
 
 def draw_reports(reports: Sequence[RewardReport], path: str | Path) -> Path:

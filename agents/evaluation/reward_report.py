@@ -14,7 +14,6 @@ import numpy as np
 from textgym.agents.evaluation.agreement import Agreement
 from textgym.agents.evaluation.best_of_n import best_of_n_curve, kl_bound
 from textgym.agents.evaluation.correlations import pearson, spearman
-from textgym.agents.intervals import Estimate, bootstrap_interval, mean_interval
 from textgym.agents.supervised.calibration import (
     ReliabilityBin,
     expected_calibration_error,
@@ -28,6 +27,7 @@ from textgym.agents.supervised.reward_measures import (
     reward_measures,
     share_in_agreement,
 )
+from textgym.intervals import Estimate, bootstrap_interval, mean_interval
 
 LONGER, SHORTER = "preferred is longer", "preferred is shorter"
 

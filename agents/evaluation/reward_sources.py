@@ -14,7 +14,6 @@ import numpy as np
 from textgym.agents.evaluation.agreement import agreement, votes_of
 from textgym.agents.evaluation.reward_report import Ceiling
 from textgym.agents.evaluation.sampled_feedback import answers_to, queries_about
-from textgym.agents.intervals import wilson_interval
 from textgym.agents.reward_learning.labels import Judged
 from textgym.agents.reward_learning.text_items import ItemEncoder, TextReading
 from textgym.agents.supervised.preference_data import PreferencePair
@@ -23,6 +22,7 @@ from textgym.agents.supervised.text_data import spaced
 from textgym.feedback.queries import Teacher
 from textgym.feedback.records import Comparison, FeedbackRecord, Ranking
 from textgym.feedback.responses import PromptText, Response
+from textgym.intervals import wilson_interval
 from textgym.rewards.base import RewardFn
 from textgym.rewards.learned import RewardModel
 from textgym.rewards.learned_ensemble import EnsembleReward, first_model, learned_reward

@@ -21,7 +21,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from textgym.agents.feedback_loop.control_settings import ControlSettings
 from textgym.agents.feedback_loop.segment_files import read_segments, write_segments
-from textgym.agents.intervals import Estimate, mean_interval
 from textgym.agents.reward_learning.labels import labels_from_records
 from textgym.agents.reward_learning.vector_ensemble import VectorRewardEnsemble
 from textgym.agents.reward_learning.vector_network import StepShape
@@ -32,6 +31,7 @@ from textgym.feedback.broker import FeedbackBroker
 from textgym.feedback.records import Skipped
 from textgym.feedback.responses import Segment
 from textgym.feedback.segment_feedback import SegmentFeedback, SegmentFeedbackConfig
+from textgym.intervals import Estimate, mean_interval
 from textgym.wrappers.feedback_env import FeedbackEnv
 from textgym.wrappers.human_feedback import HumanFeedback, TrueReward
 

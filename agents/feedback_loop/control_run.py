@@ -18,7 +18,6 @@ from textgym.agents.feedback_loop.control import (
 from textgym.agents.feedback_loop.control_settings import ControlSettings, settings_for
 from textgym.agents.feedback_loop.loop import FeedbackLoop, RoundRow
 from textgym.agents.feedback_loop.plan import LoopPlan
-from textgym.agents.intervals import Estimate
 from textgym.agents.reward_learning.vector_training import VectorRewardConfig
 from textgym.agents.storage.checkpoint import load_json, save_json
 from textgym.feedback.broker import BrokerConfig, FeedbackBroker
@@ -26,6 +25,7 @@ from textgym.feedback.prices import Prices
 from textgym.feedback.segment_feedback import SegmentFeedbackConfig
 from textgym.feedback.store import FeedbackStore
 from textgym.feedback.teachers import TeacherConfig, build_teacher, calibrated
+from textgym.intervals import Estimate
 
 Report = Callable[[int, str], None]
 

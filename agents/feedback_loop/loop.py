@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from textgym.agents.feedback_loop.plan import LoopPlan
-from textgym.agents.intervals import Estimate
 from textgym.agents.storage.checkpoint import (
     CheckpointError,
     is_saved_folder,
@@ -20,6 +19,7 @@ from textgym.agents.storage.checkpoint import (
     save_folder,
     save_json,
 )
+from textgym.intervals import Estimate
 
 _STATE = "loop.json"
 

@@ -19,12 +19,12 @@ from textgym.agents.bundles.teacher import FallibleTeacher
 from textgym.agents.evaluation.alarm_callback import AlarmCallback
 from textgym.agents.evaluation.alarms import Alarms, Ensemble
 from textgym.agents.evaluation.best_of_n import best_of_n_curve, kl_bound, sampled_kl
-from textgym.agents.intervals import mean_interval
 from textgym.agents.overoptimization.plan import Cell, StudyConfig, StudyFolder
 from textgym.agents.overoptimization.samples import RESPONSES_PER_PROMPT, load_episodes
 from textgym.agents.ppo import PPO
 from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
 from textgym.agents.supervised.reward_training import RewardTrainingConfig, train_reward_model
+from textgym.intervals import mean_interval
 from textgym.rewards.base import RewardFn, score_episodes
 from textgym.task import TextTask
 from textgym.types import Episode

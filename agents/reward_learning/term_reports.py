@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from textgym.agents.intervals import Estimate, mean_interval, wilson_interval
 from textgym.agents.reward_learning.labels import KindLabels
+from textgym.intervals import Estimate, mean_interval, wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from textgym.agents.intervals import Estimate, wilson_interval
+from textgym.intervals import Estimate, wilson_interval
 
 NUM_BINS = 10
 # As far as a temperature may go; beyond it a sigmoid is a step, or a constant.

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from textgym.agents.intervals import Estimate, mean_interval, wilson_interval
 from textgym.agents.supervised.calibration import expected_calibration_error, sigmoid
 from textgym.agents.supervised.preference_data import PreferencePair
+from textgym.intervals import Estimate, mean_interval, wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)

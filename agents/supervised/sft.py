@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import GenerationConfig, PreTrainedModel
 
-from textgym.agents.intervals import Estimate, ratio_interval
 from textgym.agents.storage.checkpoint import save_folder, save_json
 from textgym.agents.supervised.fresh_models import fresh_causal_lm, is_scratch
 from textgym.agents.supervised.preference_data import held_out_items
 from textgym.agents.supervised.text_data import TextPair
 from textgym.agents.supervised.token_batches import right_padded, sorted_batches
 from textgym.agents.supervised.training_loop import LoopConfig, Progress, train
+from textgym.intervals import Estimate, ratio_interval
 from textgym.models.loading import check_vocabulary, copy_causal_lm, resolve_device
 from textgym.models.trunk import trunk_and_head
 from textgym.tokenizer import Tokenizer, end_token, load_tokenizer, train_sentencepiece

@@ -16,9 +16,9 @@ from textgym.agents.evaluation.critic_measures import (
     review_readings,
     squality_reviews,
 )
-from textgym.agents.intervals import Estimate
 from textgym.dataset_files import column_value, read_rows
 from textgym.feedback.teachers.critic import Critic, rubric_critic, rubric_examples
+from textgym.intervals import Estimate
 
 _NUM_EXAMPLES = 2000
 _NAME_WIDTH = 54

@@ -15,9 +15,9 @@ from textgym.agents.feedback_loop.control_run import (
 )
 from textgym.agents.feedback_loop.loop import RoundRow
 from textgym.agents.feedback_loop.plan import LoopPlan
-from textgym.agents.intervals import mean_interval
 from textgym.feedback.prices import Prices
 from textgym.feedback.segment_feedback import SegmentFeedbackConfig
+from textgym.intervals import mean_interval
 
 
 def result(seed: int, final: float, true: float | None) -> SeedResult:

@@ -10,8 +10,8 @@ import pytest
 
 from textgym.agents.feedback_loop.loop import FeedbackLoop
 from textgym.agents.feedback_loop.plan import LoopPlan
-from textgym.agents.intervals import Estimate, mean_interval
 from textgym.agents.storage.checkpoint import CheckpointError, load_json, save_json
+from textgym.intervals import Estimate, mean_interval
 
 
 class Fake:

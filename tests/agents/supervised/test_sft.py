@@ -5,7 +5,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from textgym.agents.intervals import Estimate
 from textgym.agents.supervised.sft import (
     EncodedPair,
     SFTConfig,
@@ -17,6 +16,7 @@ from textgym.agents.supervised.sft import (
     train_sft,
 )
 from textgym.agents.supervised.text_data import TextPair
+from textgym.intervals import Estimate
 from textgym.tokenizer import load_tokenizer
 
 FRESH = "scratch:llama,layers=1,width=32,heads=2,positions=64"

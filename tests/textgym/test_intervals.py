@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from textgym.agents.intervals import (
+from textgym.intervals import (
     bootstrap_interval,
     mean_interval,
     paired_difference,

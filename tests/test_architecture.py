@@ -43,6 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.info_keys", "textgym.registration", "textgym.rollout", "textgym.wrappers"),
     ("textgym.testing",),
     ("textgym.envs_registry",),
+    ("textgym.suites",),
     ("textgym",),
     ("textgym.agents.presets", "textgym.agents.learning_rate"),
     ("textgym.agents.advantages", "textgym.agents.kl_control", "textgym.agents.kl_shaping"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from textgym import suites
 from textgym.envs_registry.specs import register_all
 from textgym.rollout import rollout
 from textgym.types import Episode, Prompt
@@ -22,7 +23,15 @@ _LAZY = {
     "check_text_env": "textgym.testing",
 }
 
-__all__ = ["Episode", "Prompt", "__version__", "check_text_env", "register_text_env", "rollout"]
+__all__ = [
+    "Episode",
+    "Prompt",
+    "__version__",
+    "check_text_env",
+    "register_text_env",
+    "rollout",
+    "suites",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,12 +26,24 @@ class BundleParts:
         quick: What `--quick` changes of them.
         source: From (data_seed, split) to prompts with human references.
         gold: Makes the hidden utility.
+        evaluation: The same as `source`, for the prompts that the models are measured on, where
+            the environment's human references are others than those imitated; None: `source`.
     """
 
     recipe: Mapping[str, Any]
     quick: Mapping[str, Any]
     source: Callable[[int, str], PromptSource]
     gold: Callable[[], RewardFn]
+    evaluation: Callable[[int, str], PromptSource] | None = None
+
+    def prompts(self, data_seed: int) -> dict[str, PromptSource]:
+        """The sources that `build_bundle` takes."""
+        evaluation = self.evaluation or self.source
+        return {
+            "train": self.source(data_seed, "train"),
+            "validation": self.source(data_seed, "validation"),
+            "evaluation": evaluation(data_seed, "validation"),
+        }
 
 
 def recipe_modules() -> dict[str, str]:

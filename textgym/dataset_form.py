@@ -21,6 +21,8 @@ class DatasetForm:
         to_prompt: The environment's prompt of an item (`text` is the column `prompt`, `facts` hold
             the other columns); raises ValueError where the item cannot be used.
         gold: Hidden utility of these prompts, None for none.
+        learn_gold: Makes the hidden utility of the data set's own "train" split, of items before
+            `to_prompt`; None where it need not be learned.
         columns: The mapping for rows that have these columns and no `prompt`, None for none:
             `"prompt=context,question=question,reference=answers"`.
         names: What `dataset_columns` may map beside the usual names.
@@ -30,6 +32,7 @@ class DatasetForm:
     to_prompt: Callable[[Prompt], Prompt]
     needs: dict[str, str]
     gold: RewardFn | None = None
+    learn_gold: Callable[[PromptSource], RewardFn] | None = None
     columns: str | None = None
     names: tuple[str, ...] = ()
 
@@ -39,14 +42,26 @@ class DatasetForm:
         Raises:
             ValueError: The data set lacks what the environment needs.
         """
-        in_memory = isinstance(source, PromptList)
-        looked_at = [source[i] for i in range(len(source) if in_memory else 1)]
-        for name, purpose in self.needs.items():
-            self._check(name, purpose, looked_at)
-        if in_memory:
+        looked_at = self._checked(source)
+        if isinstance(source, PromptList):
             return PromptList([self.prompt_of(prompt) for prompt in looked_at])
         self.prompt_of(looked_at[0])
         return FormedPrompts(source, self)
+
+    def gold_of(self, train: Callable[[], PromptSource]) -> RewardFn | None:
+        """Return the hidden utility of the data set; `train` gives its "train" split.
+
+        Raises:
+            ValueError: The data set lacks what there is to learn from.
+        """
+        if self.learn_gold is None:
+            return self.gold
+        source = train()
+        self._checked(source)
+        try:
+            return self.learn_gold(source)
+        except ValueError as error:
+            raise ValueError(f"{self.env_id}: the dataset's gold: {error}") from error
 
     def prompt_of(self, prompt: Prompt) -> Prompt:
         """Return the environment's prompt of one item.
@@ -60,6 +75,14 @@ class DatasetForm:
             raise ValueError(
                 f"{self.env_id}: prompt {prompt.prompt_id} of the dataset: {error}"
             ) from error
+
+    def _checked(self, source: PromptSource) -> list[Prompt]:
+        """The prompts that are in memory, or the first, after a check of what they have."""
+        count = len(source) if isinstance(source, PromptList) else 1
+        prompts = [source[i] for i in range(count)]
+        for name, purpose in self.needs.items():
+            self._check(name, purpose, prompts)
+        return prompts
 
     def _check(self, name: str, purpose: str, prompts: list[Prompt]) -> None:
         if name == "reference":

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,10 @@ def text_task(
     if config.dataset is not None:
         prompts, gold = dataset_prompts(config, tokenizer, dataset_form), None
         if dataset_form is not None:
-            prompts, gold = dataset_form.fit(prompts), dataset_form.gold
+            gold = dataset_form.gold_of(
+                partial(dataset_prompts, replace(config, split="train"), tokenizer, dataset_form)
+            )
+            prompts = dataset_form.fit(prompts)
     if prompts is None:
         raise ValueError(
             "expected dataset=... (a file, 'hf:org/name', 'module:function'), got None"

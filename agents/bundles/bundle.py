@@ -70,8 +70,9 @@ def build_bundle(
 
     Args:
         recipe: What to build.
-        prompts_by_split: Sources "train" and "validation", with human references in "train" and
-            "validation" both.
+        prompts_by_split: Sources "train" and "validation", both with human references, and
+            optionally "evaluation": the prompts of "validation" with the references that the
+            reference model's responses are compared with, where those are others.
         gold: The hidden utility of finished episodes.
         folder: Gets `reference_model/`, `reward_model/` and `card.json`, all at once at the end.
         work: Where the stages are kept; beside `folder`, with ".work" added, where None. Stages
@@ -106,6 +107,7 @@ class _Build:
     ) -> None:
         self.recipe, self.gold, self.work = recipe, gold, work
         self.train, self.validation = prompts_by_split["train"], prompts_by_split["validation"]
+        self.evaluation = prompts_by_split.get("evaluation", self.validation)
         self.progress, self.report = progress, report
         self.seconds: dict[str, float] = {}
         needed = recipe.n_sft_posts + recipe.n_comparison_prompts + recipe.n_normalisation
@@ -282,7 +284,7 @@ class _Build:
     def measure(self) -> None:
         """Measure what was exported, weights rounded, on prompts that nothing was trained on."""
         exported = open_folder(self.work / "export")
-        prompts = [self.validation[i] for i in range(self.recipe.n_evaluation)]
+        prompts = [self.evaluation[i] for i in range(self.recipe.n_evaluation)]
         measured: Measured = measure_bundle(
             exported / REFERENCE_MODEL,
             exported / REWARD_MODEL,

@@ -12,10 +12,10 @@ import pytest
 from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm, FormedPrompts
 from textgym.file_prompts import FilePrompts
-from textgym.prompts import PromptList
+from textgym.prompts import PromptList, PromptSource
 from textgym.rewards.functions import FunctionReward
 from textgym.task_models import text_task
-from textgym.types import Prompt
+from textgym.types import Episode, Prompt
 
 ROWS = [{"context": f"It is {i}.", "ask": "what?", "answers": [{"text": str(i)}]} for i in range(3)]
 
@@ -87,3 +87,38 @@ def test_the_task_has_the_forms_prompts_and_gold(tiny_model_folder: Path) -> Non
     assert text_task(config).prompts[0].text == "It is 7."
     task = text_task(config, dataset_form=replace(FORM, gold=gold))
     assert task.prompts[0].text == "It is 7. who?" and task.gold is gold
+
+
+def test_a_gold_is_learned_from_the_training_split(tiny_model_folder: Path) -> None:
+    def learn(train: PromptSource) -> FunctionReward:
+        if len(train) < 2:
+            raise ValueError(f"expected 2 items, got {len(train)}")
+        length = float(len(train[0].text))  # "train", before it was formed
+        return FunctionReward(lambda episodes: np.full(len(episodes), length), "gold")
+
+    form = replace(FORM, learn_gold=learn)
+    config = TextEnvConfig(
+        dataset=f"{__name__}:splits",
+        reference_model=str(tiny_model_folder),
+        reward="gold",
+        split="validation",
+    )
+    task = text_task(config, dataset_form=form)
+    assert task.prompts[0].text == "validation what?"
+    assert task.gold is not None and task.gold([EPISODE]).tolist() == [len("train")]
+    short = replace(config, dataset=f"{__name__}:questions")
+    with pytest.raises(ValueError, match="Ask-v0: the dataset's gold: expected 2 items, got 1"):
+        text_task(short, dataset_form=form)
+
+
+def splits(split: str) -> list[dict[str, str]]:
+    return [{"prompt": split, "question": "what?", "reference": "7"}] * 3
+
+
+EPISODE = Episode(
+    prompt=Prompt(prompt_id=0, text="x"),
+    prompt_ids=(1,),
+    response_ids=(2,),
+    response="y",
+    finish_reason="eos",
+)

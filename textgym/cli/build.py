@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or Path("runs") / args.env
     card = build_bundle(
         recipe,
-        {split: bundled.source(recipe.data_seed, split) for split in ("train", "validation")},
+        bundled.prompts(recipe.data_seed),
         bundled.gold(),
         output,
         work=args.work,

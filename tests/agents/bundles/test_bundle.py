@@ -141,6 +141,25 @@ def test_a_changed_recipe_builds_again_from_the_first_stage_it_touches(built, tm
     assert new["normalisation"] != card["normalisation"]
 
 
+def test_human_references_of_the_evaluation_are_measured(built, tmp_path):
+    class Shouted(ToyPosts):
+        def __getitem__(self, prompt_id):
+            return replace(super().__getitem__(prompt_id), references=("aaaa",))
+
+    folder, card, _ = built
+    work = tmp_path / "toy.work"
+    shutil.copytree(folder.with_name("toy.work"), work)
+    (work / "seconds.json").write_text(
+        '{"tokenizer":0,"sft":0,"comparisons":0,"reward":0,"export":0}'
+    )
+    sources = {**SPLITS, "evaluation": Shouted(3)}
+    new = build_bundle(RECIPE, sources, VowelCount(), tmp_path / "toy")
+    measured, before = (c["measured"]["reference_model"] for c in (new, card))
+    assert measured["gold_human"]["mean"] == pytest.approx(0.8)  # " aaaa"
+    assert before["gold_human"]["mean"] < 0.6
+    assert measured["gold_sampled"] == before["gold_sampled"]
+
+
 def test_stages_after_change():
     assert stages_after_change([]) == ()
     assert stages_after_change(["reward_epochs"]) == ("reward", "export", "measures")

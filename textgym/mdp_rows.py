@@ -14,7 +14,7 @@ import numpy as np
 
 from textgym.types import Prompt
 
-_ARRAYS = (
+ROW_ARRAYS = (
     "ids",
     "lengths",
     "prompt_lengths",
@@ -94,7 +94,7 @@ class MDPRows:
 
     def copy_of(self, rows: np.ndarray) -> MDPRows:
         """Return copies of the chosen rows; `rows` (R,) int64."""
-        arrays = {name: getattr(self, name)[rows].copy() for name in _ARRAYS}
+        arrays = {name: getattr(self, name)[rows].copy() for name in ROW_ARRAYS}
         return MDPRows(prompts=[self.prompts[r] for r in rows], generators=[], **arrays)
 
     def put(self, rows: np.ndarray, source: MDPRows) -> None:
@@ -112,7 +112,7 @@ class MDPRows:
             )
         if len(source) not in (1, len(rows)):
             raise ValueError(f"the state must hold 1 or {len(rows)} rows, got {len(source)}")
-        for name in _ARRAYS:
+        for name in ROW_ARRAYS:
             getattr(self, name)[rows] = getattr(source, name)
         for index, row in enumerate(rows):
             self.prompts[row] = source.prompts[index % len(source)]

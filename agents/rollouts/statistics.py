@@ -82,16 +82,20 @@ class FinishedEpisode:
 
 
 class EpisodeTally:
-    """Sums up episodes across rollouts: what is still open at one's end goes on in the next."""
+    """Sums up episodes across rollouts: what is still open at one's end goes on in the next.
+
+    Attributes:
+        open_sums: (N, 4) float64 of each row's open episode: tokens, the environment's return,
+            log pi and log pi_ref in nats.
+    """
 
     def __init__(self, n_envs: int) -> None:
         """Start with no open episode."""
-        # Columns: tokens, environment return, log pi, log pi_ref.
-        self._open = np.zeros((n_envs, 4), np.float64)
+        self.open_sums = np.zeros((n_envs, 4), np.float64)
 
     def reset(self) -> None:
         """Forget open episodes, as a reset of the environment does."""
-        self._open[:] = 0
+        self.open_sums[:] = 0
 
     def count(
         self,
@@ -119,11 +123,11 @@ class EpisodeTally:
         terms = np.where(is_valid[:, :, None], terms, 0.0)
         finished = []
         for step in range(len(rewards)):
-            self._open += terms[step]
+            self.open_sums += terms[step]
             for row in np.flatnonzero(is_done[step] & is_valid[step]):
                 end = known.get((step, int(row)), EpisodeEnd(step=step, row=int(row)))
-                finished.append(_finished(self._open[row], end))
-                self._open[row] = 0
+                finished.append(_finished(self.open_sums[row], end))
+                self.open_sums[row] = 0
         return finished
 
 

@@ -6,6 +6,7 @@ runs/<env>-<algo>-<seed>-<time>/
     versions.json     packages, Python, platform, git commit
     progress.csv      one row per rollout (and events.out.tfevents.* for TensorBoard)
     samples.jsonl     sample responses along the way
+    feedback.db       the answers of a teacher, where one is asked
     checkpoints/      <steps>/ folders, the newest few
     final/            the trained agent
     figures/          *.png
@@ -83,6 +84,11 @@ class RunFolder:
     def final(self) -> Path:
         """Folder of the agent as it was when training ended."""
         return self.path / "final"
+
+    @property
+    def answers(self) -> Path:
+        """Store of the answers of a teacher, where one is asked."""
+        return self.path / "feedback.db"
 
     @property
     def figures(self) -> Path:

@@ -4,6 +4,7 @@
 policy/  value/  policy.json            see `policies/policy_files.py`
 optimizer.safetensors  optimizer.json   the optimiser's state
 generators.safetensors                  the state of the generator that samples actions
+reward.json  open_episodes.*            see `environment_state.py`
 agent.json                              algorithm, arguments, counters, KL control, generators,
                                         environment, versions
 manifest.json                           SHA-256 sums
@@ -41,6 +42,7 @@ from textgym.agents.storage.checkpoint import (
     save_json,
     save_tensors,
 )
+from textgym.agents.storage.environment_state import restore_environment, write_environment
 from textgym.agents.storage.optimizer_files import read_optimizer, write_optimizer
 from textgym.tokenizer import load_tokenizer
 
@@ -83,6 +85,7 @@ class SavedAsFolder(SequenceRollouts):
         self.policy.write(folder, self._tokenizer())
         write_optimizer(folder, self.policy.optimizer)
         save_tensors(folder / GENERATORS, {"sampling": self.policy.generator.get_state()})
+        write_environment(folder, self)
         save_json(folder / AGENT, self._record())
 
     def _tokenizer(self) -> Any:
@@ -149,7 +152,8 @@ class SavedAsFolder(SequenceRollouts):
         Raises:
             FileNotFoundError: No such folder.
             CheckpointError: Foreign or damaged, or of another algorithm.
-            ValueError: The environment has other spaces than the saved policy.
+            ValueError: The environment has other spaces than the saved policy, or a teacher whose
+                answers lie in another store.
         """
         if custom_objects is not None or print_system_info or not force_reset:
             raise ValueError("custom_objects, print_system_info and force_reset=False do not apply")
@@ -200,6 +204,7 @@ class SavedAsFolder(SequenceRollouts):
         if isinstance(self.kl_controller, AdaptiveKLController) and record["kl_controller"]:
             self.kl_controller.kl_coef = float(record["kl_controller"]["kl_coef"])
             self.env.env_method("set_kl_coef", self.kl_controller.kl_coef)
+        restore_environment(folder, self)
 
     def set_parameters(
         self,

@@ -4,7 +4,8 @@ The policy starts as the environment's reference model (or --model), is trained 
 against the environment's reward with a KL penalty towards the reference, and is then compared
 with the reference on held-out prompts. Everything goes into one folder, runs/ENV-ALGO-SEED-TIME:
 config.json, versions.json, progress.csv, TensorBoard events, samples.jsonl, checkpoints/, final/,
-figures/ and result.json. Ctrl-C ends training early and saves; --resume FOLDER goes on.
+figures/ and result.json, and feedback.db where a teacher is asked. Ctrl-C ends training early and
+saves; --resume FOLDER goes on, with the teacher and the budget as they were.
 
 Examples:
   textgym train RLHF-Summarize-v0
@@ -23,6 +24,7 @@ from typing import Any
 
 import gymnasium as gym
 from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.vec_env import VecEnv
 
 from textgym.agents.evaluation.before_after import (
     BeforeAfter,
@@ -36,10 +38,12 @@ from textgym.agents.evaluation.judges import judge_named, reward_judge
 from textgym.agents.evaluation.policy_sources import ALGORITHMS
 from textgym.agents.rollouts.device_memory import OutOfMemory, require_memory
 from textgym.agents.rollouts.memory_estimate import MemoryEstimate, estimate_memory
+from textgym.agents.rollouts.vec_env_adapter import as_vec_env
 from textgym.agents.runs.figures import draw_figures
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.runs.run_recording import EarlyStop, ProgressBar, RunRecorder, interrupts_noted
 from textgym.agents.storage.checkpoint import save_json
+from textgym.agents.storage.environment_state import saved_rewards
 from textgym.cli import train_config
 from textgym.cli.environment import load_quietly
 from textgym.cli.train_config import (
@@ -74,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
             args.output or "runs", config["env_id"], config["algo"], settings.seed
         )
         folder.write_config({**config, "resolved": _resolved(agent)})
+        _keep_answers(agent.env, folder)
     else:
         folder = RunFolder(args.resume)
         config = resumed_config(args, folder)
@@ -115,9 +120,18 @@ def _new_agent(config: Config, settings: TrainConfig) -> Any:
 
 def _old_agent(config: Config, settings: TrainConfig, folder: RunFolder) -> Any:
     kwargs = {"device": settings.device, **effective_env_kwargs(config)}
-    env = gym.make_vec(config["env_id"], num_envs=settings.n_envs, **kwargs)
+    env = as_vec_env(
+        gym.make_vec(config["env_id"], num_envs=settings.n_envs, **kwargs), settles=True
+    )
+    _keep_answers(env, folder)
     algorithm = ALGORITHMS[config["algo"]]
     return algorithm.load(folder.newest_agent(), env=env, device=settings.device)
+
+
+def _keep_answers(env: VecEnv, folder: RunFolder) -> None:
+    """Keep what a teacher answers with the run, unless the environment was told where."""
+    for reward in saved_rewards(env):
+        reward.keep_answers(folder.answers)
 
 
 def _fitting(agent: Any) -> MemoryEstimate:

@@ -35,16 +35,21 @@ class BrokerConfig:
             comes all the same is late. None waits for ever.
         answers_per_query: How many different annotators are to answer each question, for a
             teacher that is several people.
+        remembered: Of the answered and of the expired questions, how many are remembered, the
+            newest: an answer to an older one is rejected as "never asked". It bounds what a long
+            run holds in memory and in its state.
     """
 
     budget: float | None = None
     answer_within: int | None = None
     answers_per_query: int = 1
+    remembered: int = 10_000
 
     def __post_init__(self) -> None:
         """Check the counts; the budget is checked against the prices."""
         check_integer("answer_within", self.answer_within)
         check_integer("answers_per_query", self.answers_per_query, least=1)
+        check_integer("remembered", self.remembered)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +133,9 @@ class FeedbackBroker:
         self.budget = Budget(self._config.budget, self.prices)
         self.round_index = 0
         self.counts: Counter[str] = Counter()
-        self._open = OpenQueries(self.prices, self.budget, self._config.answers_per_query)
+        self._open = OpenQueries(
+            self.prices, self.budget, self._config.answers_per_query, self._config.remembered
+        )
         self._waiting: list[Query] = []
         self._unstored: list[FeedbackRecord] = []
 
@@ -186,6 +193,18 @@ class FeedbackBroker:
         """Begin the next round of asking and return its number."""
         self.round_index += 1
         return self.round_index
+
+    def give_up(self, before_round: int) -> tuple[Query, ...]:
+        """Forget the open questions of rounds before this one, where nobody will answer any more.
+
+        Their money is free again, and they count as "expired". An answer that comes all the same
+        is rejected as "never asked"; `BrokerConfig.answer_within` takes it in as late instead.
+        """
+        given_up = self._open.give_up(before_round)
+        left = {query.query_id for query in given_up}
+        self._waiting = [query for query in self._waiting if query.query_id not in left]
+        self.counts.update(expired=len(given_up))
+        return given_up
 
     def recover(self, after: int) -> Received:
         """Take from the store the answers to open questions that lie behind the cursor `after`.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -54,6 +55,26 @@ class AskedReward(Protocol):
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32, NaN for those that are not answered."""
+        ...
+
+
+@runtime_checkable
+class SavedReward(Protocol):
+    """A reward that changes while it is used, as one that asks a teacher does: its state is saved.
+
+    An agent's folder holds it, so that a run that goes on meets the teacher as it was.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a resumed run needs; JSON values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        ...
+
+    def keep_answers(self, location: str | Path) -> None:
+        """Keep in a store that stays what would otherwise be kept only as long as the reward."""
         ...
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from textgym.rewards.base import AskedReward, RewardFn
+from textgym.rewards.base import AskedReward, RewardFn, SavedReward
 from textgym.types import Episode
 
 
@@ -37,6 +39,32 @@ class WeightedSum:
         self._asked = [reward for _, reward in parts if isinstance(reward, AskedReward)]
         self.asked_terms = frozenset(name for part in self._asked for name in part.asked_terms)
         self.answers_at_once = all(part.answers_at_once for part in self._asked)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of each part that has one, by name; see `SavedReward`."""
+        return {name: part.state_dict() for name, part in self._saved().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned.
+
+        Raises:
+            ValueError: The state of a sum of other parts.
+        """
+        saved = self._saved()
+        if set(state) != set(saved):
+            raise ValueError(
+                f"expected the state of a sum with {sorted(saved)}, got {sorted(state)}"
+            )
+        for name, part in saved.items():
+            part.load_state_dict(state[name])
+
+    def keep_answers(self, location: str | Path) -> None:
+        """Hand the location to each part that keeps answers; see `SavedReward`."""
+        for part in self._saved().values():
+            part.keep_answers(location)
+
+    def _saved(self) -> dict[str, SavedReward]:
+        return {part.name: part for _, part in self.parts if isinstance(part, SavedReward)}
 
     def ask(self, episodes: Sequence[Episode]) -> list[Episode]:
         """Let the parts ask that do; see `AskedReward`."""

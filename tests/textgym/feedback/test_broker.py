@@ -153,6 +153,49 @@ def test_an_answer_after_its_round_is_late_but_kept(store: FeedbackStore) -> Non
     assert [r.reason for r in broker.poll().rejected] == [ANSWERED_TWICE]
 
 
+def test_what_nobody_will_answer_is_given_up(store: FeedbackStore) -> None:
+    teacher = late_teacher()
+    broker = broker_of(teacher, store, budget=3.0)
+    broker.submit([ask_for("a")])
+    broker.poll()
+    broker.next_round()
+    broker.submit([ask_for("b")])
+    broker.poll()
+    broker.next_round()
+    broker.submit([ask_for("not yet handed over")])
+    assert (broker.num_open, broker.budget.left) == (3, 0.0)
+    assert names_of(broker.give_up(2)) == ["a", "b"]
+    assert (broker.num_open, broker.budget.left, broker.counts["expired"]) == (1, 2.0, 2)
+    teacher.ready = [score_answer(query, ANN, 0.5) for query in teacher.seen]
+    assert [r.reason for r in broker.poll().rejected] == [NEVER_ASKED, NEVER_ASKED]
+    assert broker.budget.spent == 0 and stored(store) == []
+    assert names_of(broker.give_up(3)) == ["not yet handed over"]
+
+
+def test_of_the_answered_and_the_expired_the_newest_are_remembered(store: FeedbackStore) -> None:
+    teacher = ScriptedTeacher()
+    broker = broker_of(teacher, store, remembered=2, answer_within=0)
+    broker.ask([ask_for(name) for name in ("a", "b", "c")])
+    for name, reason in (("a", NEVER_ASKED), ("c", ANSWERED_TWICE)):
+        teacher.ready = [score_answer(ask_for(name), BOB, 0.5)]
+        assert [r.reason for r in broker.poll().rejected] == [reason], name
+    teacher.is_prompt = False
+    for name in ("d", "e", "f"):
+        broker.ask([ask_for(name)])
+        broker.next_round()
+    assert names_of(broker.poll().expired) == ["f"]
+    for name in ("d", "f"):
+        teacher.ready += [score_answer(ask_for(name), ANN, 0.5)]
+    received = broker.poll()
+    assert [r.reason for r in received.rejected] == [NEVER_ASKED] and names(received.late) == ["f"]
+    state = json.loads(json.dumps(broker.state_dict()))["queries"]
+    assert state["closed"] == ["c", "f"]
+    assert [item["query"]["query_id"] for item in state["open"]] == ["e"]
+    again = broker_of(late_teacher(), store, remembered=2, answer_within=0)
+    again.load_state_dict({**broker.state_dict(), "teacher": {"seen": []}})
+    assert (again.num_open, broker.num_open) == (0, 0) and again.budget.left == broker.budget.left
+
+
 def test_feedback_for_a_query_never_asked_is_rejected(store: FeedbackStore) -> None:
     teacher = late_teacher()
     broker = broker_of(teacher, store)

@@ -299,6 +299,63 @@ def test_a_restored_teacher_goes_on_alike(tmp_path: Path) -> None:
         make(1).task.reward.load_state_dict(state)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    "knobs", ["dropout_round=5", "delay=3,delay_spread=2,dropout_round=400", "skip_rate=0.5"]
+)
+def test_a_long_run_holds_no_more_than_a_short_one(knobs: str) -> None:
+    """What nobody will answer is given up, and its money is free again."""
+    env = make(2, teacher=knobs, teacher_budget=10_000, reward_timing="deferred")
+    env.reset(seed=0)
+    reward: Any = env.task.reward
+    sizes, open_questions = [], []
+    for rollouts in range(60):
+        for _ in range(10):
+            env.step(np.array([EOS, EOS]))
+        env.settle_rewards()
+        if rollouts in (9, 29, 59):
+            state = reward.broker.state_dict()
+            state["queries"] = {**state["queries"], "closed": []}  # bounded by a number of its own
+            sizes.append(len(json.dumps(state)))
+        open_questions.append(reward.broker.num_open)
+    assert max(open_questions) <= 2 * 5  # two episodes a round, each waited for five rounds at most
+    assert max(sizes) < 1.5 * sizes[0] + 1000
+    counts, budget = reward.broker.counts, reward.broker.budget
+    assert (
+        counts["asked"]
+        == 1200
+        == counts["answered"] + counts["skipped"] + counts["expired"] + (open_questions[-1])
+    )
+    assert budget.reserved == open_questions[-1]
+
+
+def test_what_was_answered_is_remembered_up_to_a_number() -> None:
+    env = make(1, reward_timing="deferred")
+    env.reset(seed=0)
+    broker = env.task.reward.broker  # type: ignore[attr-defined]
+    broker._open._remembered = 20
+    for _ in range(50):
+        env.step(np.array([EOS]))
+    env.settle_rewards()
+    assert broker.counts["answered"] == 50
+    assert len(broker.state_dict()["queries"]["closed"]) == 20
+
+
+def test_answers_can_be_kept_before_the_first_question_only(tmp_path: Path) -> None:
+    env = make(1)
+    temporary = Path(str(env.task.reward.broker.store._url.database))  # type: ignore[attr-defined]
+    env.task.reward.keep_answers(tmp_path / "kept.db")  # type: ignore[attr-defined]
+    assert not temporary.exists()
+    play(env, [EOS])
+    with pytest.raises(ValueError, match="expected a store before the first question"):
+        other = make(1)
+        play(other, [EOS])
+        other.task.reward.keep_answers(tmp_path / "late.db")  # type: ignore[attr-defined]
+    env.task.reward.keep_answers(tmp_path / "ignored.db")  # type: ignore[attr-defined]
+    assert not (tmp_path / "ignored.db").exists()  # it has a place that stays
+    with FeedbackStore(tmp_path / "kept.db", create=False) as store:
+        assert store.statistics().by_kind == {"score": 1}
+
+
 def test_the_store_of_an_environment_without_a_path_goes_with_it() -> None:
     env = make(1)
     play(env, [EOS])

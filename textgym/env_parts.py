@@ -10,6 +10,7 @@ import numpy as np
 
 from textgym.config import TextEnvConfig
 from textgym.masks import MaskFn
+from textgym.mdp_rows import MDPRows
 from textgym.process_guard import check_process
 from textgym.rendering import render_ansi, token_pieces
 from textgym.row_info import end_info
@@ -148,7 +149,7 @@ class EnvParts:
         return render_ansi(
             prompt=prompt.text,
             pieces=token_pieces(self.tokenizer, rows.ids[row, split:end].tolist()),
-            rewards=rows.rewards[row, : end - split].tolist(),
+            rewards=_reward_of_cells(rows, row, split, end),
             end=facts,
         )
 
@@ -158,3 +159,11 @@ class EnvParts:
 
 
 _SHOWN_AT_END = ("finish_reason", "score", "gold_score")
+
+
+def _reward_of_cells(rows: MDPRows, row: int, start: int, end: int) -> list[float]:
+    """Return the reward of each cell; NaN where the environment wrote it or it is not known."""
+    rewards = np.full(end - start, np.nan)
+    is_action = rows.is_action[row, start:end]
+    rewards[is_action] = rows.rewards[row, : int(is_action.sum())]
+    return rewards.tolist()

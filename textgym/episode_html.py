@@ -1,4 +1,7 @@
-"""Episodes as HTML for notebooks: every token of a response coloured by its reward."""
+"""Episodes as HTML for notebooks: every token of a response coloured by its reward.
+
+What an environment answered stands in italics, without colour.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ class ShownEpisode(Protocol):
 
     prompt: Any
     response: str
+    response_is_action: tuple[bool, ...]
     rewards: tuple[float, ...]
     pieces: tuple[str, ...]
     score: float | None
@@ -48,10 +52,14 @@ def _row(index: int, episode: ShownEpisode, scale: float) -> str:
 
 
 def _response(episode: ShownEpisode, scale: float) -> str:
-    if len(episode.pieces) != len(episode.rewards):
+    is_action = episode.response_is_action or (True,) * len(episode.pieces)
+    if len(is_action) != len(episode.pieces) or sum(is_action) != len(episode.rewards):
         return html.escape(episode.response)
-    spans = zip(episode.pieces, episode.rewards, strict=True)
-    return "".join(_span(piece, reward, scale) for piece, reward in spans)
+    rewards = iter(episode.rewards)
+    return "".join(
+        _span(piece, next(rewards), scale) if own else f"<em>{html.escape(piece)}</em>"
+        for piece, own in zip(episode.pieces, is_action, strict=True)
+    )
 
 
 def _span(piece: str, reward: float, scale: float) -> str:

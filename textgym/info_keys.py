@@ -31,6 +31,8 @@ def expected_step_keys(env: Any, *, is_end: bool) -> frozenset[str]:
     if not is_end:
         return keys
     keys |= END_KEYS
+    if env.task.responder is not None:
+        keys |= {"response_is_action"}
     if is_paid:
         keys |= SCORE_KEYS
         keys |= {"gold_score"} if env.task.gold is not None else frozenset()

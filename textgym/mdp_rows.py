@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from textgym.reference import ResponseSequence
 from textgym.types import Prompt
 
 ROW_ARRAYS = (
     "ids",
     "lengths",
     "prompt_lengths",
+    "turn_starts",
+    "reply_seeds",
     "is_action",
     "num_actions",
     "ended",
@@ -35,6 +38,9 @@ class MDPRows:
         ids: (N, L) int64; prompt, then response, then `vocab_size` in every empty cell.
         lengths: (N,) int64, filled cells.
         prompt_lengths: (N,) int64, cells of the prompt.
+        turn_starts: (N,) int64, where the agent's current turn begins: behind the prompt, or
+            behind what the environment last answered.
+        reply_seeds: (N,) int64, seed of the episode's replies, see `textgym.turns`.
         is_action: (N, L) bool, True where an action wrote the cell.
         num_actions: (N,) int64, actions of the current episode.
         ended: (N,) bool, True from an episode's end (and before the first reset) to the reset.
@@ -49,6 +55,8 @@ class MDPRows:
     ids: np.ndarray
     lengths: np.ndarray
     prompt_lengths: np.ndarray
+    turn_starts: np.ndarray
+    reply_seeds: np.ndarray
     is_action: np.ndarray
     num_actions: np.ndarray
     ended: np.ndarray
@@ -65,6 +73,8 @@ class MDPRows:
             ids=np.full((num_rows, width), empty_id, dtype=np.int64),
             lengths=np.zeros(num_rows, dtype=np.int64),
             prompt_lengths=np.zeros(num_rows, dtype=np.int64),
+            turn_starts=np.zeros(num_rows, dtype=np.int64),
+            reply_seeds=np.zeros(num_rows, dtype=np.int64),
             is_action=np.zeros((num_rows, width), dtype=np.bool_),
             num_actions=np.zeros(num_rows, dtype=np.int64),
             ended=np.ones(num_rows, dtype=np.bool_),
@@ -80,10 +90,10 @@ class MDPRows:
         return len(self.lengths)
 
     def begin(self, row: int, prompt: Prompt, prompt_ids: Sequence[int], empty_id: int) -> None:
-        """Start an episode in one row."""
+        """Start an episode in one row; its replies are seeded apart."""
         self.ids[row] = empty_id
         self.ids[row, : len(prompt_ids)] = prompt_ids
-        self.lengths[row] = self.prompt_lengths[row] = len(prompt_ids)
+        self.lengths[row] = self.prompt_lengths[row] = self.turn_starts[row] = len(prompt_ids)
         self.is_action[row] = False
         self.num_actions[row] = 0
         self.ended[row] = False
@@ -91,6 +101,21 @@ class MDPRows:
         self.ref_log_probs[row] = np.nan
         self.token_rewards[row] = np.nan
         self.prompts[row] = prompt
+
+    def answer(self, row: int, ids: Sequence[int]) -> None:
+        """Write what the environment says in one row; the agent's next turn begins behind it."""
+        end = int(self.lengths[row]) + len(ids)
+        self.ids[row, self.lengths[row] : end] = ids
+        self.lengths[row] = self.turn_starts[row] = end
+
+    def sequence(self, row: int) -> ResponseSequence:
+        """Return a copy of one row's tokens, with the positions of its actions."""
+        length = int(self.lengths[row])
+        return ResponseSequence(
+            ids=self.ids[row, :length].copy(),
+            action_positions=np.flatnonzero(self.is_action[row, :length]),
+            prompt_length=int(self.prompt_lengths[row]),
+        )
 
     def copy_of(self, rows: np.ndarray) -> MDPRows:
         """Return copies of the chosen rows; `rows` (R,) int64."""

@@ -45,12 +45,16 @@ class SettledEpisode:
 
 @dataclass(frozen=True, kw_only=True)
 class _Segment:
-    """Part of one episode whose K rewards are withheld; its steps follow one another."""
+    """Part of one episode whose K rewards are withheld; its steps follow one another.
+
+    `sequence` has the positions of these K actions, `whole` those of all actions so far.
+    """
 
     row: int
     first_step: int
     first_action: int
     sequence: ResponseSequence
+    whole: ResponseSequence
     earlier_rewards: np.ndarray
     earlier_ref_log_probs: np.ndarray
     episode: Episode | None
@@ -111,7 +115,7 @@ class PendingRewards:
         still_open = [self._open_segment(rows, row, None) for row in range(len(rows))]
         segments = [*self._closed, *(s for s in still_open if s is not None)]
         log_probs = _log_probs(segments, sequence_log_probs)
-        token_rewards = scorer.token_rewards([segment.sequence for segment in segments])
+        token_rewards = scorer.token_rewards([segment.whole for segment in segments])
         for segment, values, tokens in zip(segments, log_probs, token_rewards, strict=True):
             stop = segment.first_step + segment.size
             own = rewards[segment.first_step : stop, segment.row]
@@ -165,16 +169,13 @@ class PendingRewards:
         first, end = int(self._first_action[row]), int(rows.num_actions[row])
         if end <= first:
             return None
-        length = int(rows.lengths[row])
+        whole = rows.sequence(row)
         return _Segment(
             row=row,
             first_step=int(self._first_step[row]),
             first_action=first,
-            sequence=ResponseSequence(
-                ids=rows.ids[row, :length].copy(),
-                action_positions=np.flatnonzero(rows.is_action[row, :length])[first:],
-                prompt_length=int(rows.prompt_lengths[row]),
-            ),
+            sequence=replace(whole, action_positions=whole.action_positions[first:]),
+            whole=whole,
             earlier_rewards=rows.rewards[row, :first].copy(),
             earlier_ref_log_probs=rows.ref_log_probs[row, :first].copy(),
             episode=episode,

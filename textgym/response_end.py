@@ -1,4 +1,7 @@
-"""When a response ends and what is then recorded. Shape letters: N rows, L width, V vocabulary."""
+"""When a response, or a turn of it, ends and what is then recorded.
+
+Shape letters: N rows, L width, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _SPARE_TOKENS = 4
 
 
 class ResponseEnd:
-    """Finds the rows whose newest token ends their response."""
+    """Finds the rows whose newest token ends their response, or their turn of it."""
 
     def __init__(
         self,
@@ -22,8 +25,18 @@ class ResponseEnd:
         eos_ids: tuple[int, ...],
         stop: tuple[str, ...],
         max_new_tokens: int,
+        max_turn_tokens: int | None = None,
     ) -> None:
-        """Prepare the look-up of end tokens and the tail that stop strings are sought in."""
+        """Prepare the look-up of end tokens and the tail that stop strings are sought in.
+
+        Args:
+            tokenizer: Decodes the tail.
+            eos_ids: End tokens.
+            stop: Stop strings.
+            max_new_tokens: Most actions of an episode.
+            max_turn_tokens: Most actions since the turn began, None for no such cap.
+        """
+        self._max_turn_tokens = max_turn_tokens
         self._tokenizer, self._stop, self._max_new_tokens = tokenizer, stop, max_new_tokens
         self._is_eos = np.zeros(tokenizer.vocab_size + 1, dtype=np.bool_)
         self._is_eos[list(eos_ids)] = True
@@ -42,6 +55,8 @@ class ResponseEnd:
         """
         is_eos = self._is_eos[tokens]
         is_full = rows.num_actions >= self._max_new_tokens
+        if self._max_turn_tokens is not None:
+            is_full = is_full | (rows.lengths - rows.turn_starts >= self._max_turn_tokens)
         ends = is_eos | is_full
         if acting is not None:
             ends &= acting
@@ -54,13 +69,23 @@ class ResponseEnd:
 
     def _has_stop(self, rows: MDPRows, row: int) -> bool:
         end = int(rows.lengths[row])
-        start = max(int(rows.prompt_lengths[row]), end - self._tail)
+        start = max(int(rows.turn_starts[row]), end - self._tail)
         text = self._tokenizer.decode(rows.ids[row, start:end].tolist())
         return any(stop in text for stop in self._stop)
 
 
-def episode_of(rows: MDPRows, row: int, tokenizer: Tokenizer, finish_reason: str) -> Episode:
-    """Record a row's episode, unscored; a stop string stays in `response`, as its ids do."""
+def episode_of(
+    rows: MDPRows, row: int, tokenizer: Tokenizer, finish_reason: str, *, has_turns: bool = False
+) -> Episode:
+    """Record a row's episode, unscored; a stop string stays in `response`, as its ids do.
+
+    Args:
+        rows: The state.
+        row: Which.
+        tokenizer: Decodes the response.
+        finish_reason: Why it ended.
+        has_turns: Whether to say which tokens are actions: the environment may have answered.
+    """
     prompt = rows.prompts[row]
     if prompt is None:
         raise ValueError(f"row {row} has no episode: reset it first")
@@ -72,6 +97,7 @@ def episode_of(rows: MDPRows, row: int, tokenizer: Tokenizer, finish_reason: str
         response_ids=tuple(ids[split:]),
         response=tokenizer.decode(ids[split:]),
         finish_reason=finish_reason,
+        response_is_action=tuple(rows.is_action[row, split:end].tolist()) if has_turns else (),
     )
 
 

@@ -180,6 +180,7 @@ class _Game:
             response_ids=tuple(int(i) for i in info["response_ids"]),
             response=str(info["response"]),
             finish_reason=str(info["finish_reason"]),
+            response_is_action=tuple(info.get("response_is_action", ())),
             rewards=tuple(self.rewards),
             ref_log_probs=tuple(self.ref_log_probs),
             token_rewards=tuple(self.token_rewards),

@@ -94,7 +94,7 @@ class EpisodeScorer:
         ]
 
     def token_rewards(self, sequences: Sequence[ResponseSequence]) -> list[np.ndarray | None]:
-        """Return the rewards of the response tokens, (T,) each, None where none are paid."""
+        """Return the rewards of the actions, (T,) each, None where none are paid."""
         if self.tokens is None or not sequences:
             return [None] * len(sequences)
         return list(self.tokens.reward.token_rewards(sequences))

@@ -13,6 +13,7 @@ from textgym.prompts import PromptSource
 from textgym.reference import Reference
 from textgym.rewards.base import RewardFn
 from textgym.tokenizer import Tokenizer
+from textgym.turns import Responder
 
 MakeReference = Callable[[int, int], Reference]
 
@@ -33,6 +34,9 @@ class TextTask:
         action_tokens: (A,) int64, distinct; action to token id.
         mask_fn: `(ids (R, L), lengths (R,), prompt_lengths (R,)) -> (R, A) bool`, True where the
             action is allowed; a pure function of the row; None where everything is.
+        responder: Answers where a turn of the agent ends (an end token, a stop string or
+            `Responder.max_turn_tokens`) and decides when the episode ends; None where the end of
+            the first turn is the end of the episode.
     """
 
     config: TextEnvConfig
@@ -45,9 +49,10 @@ class TextTask:
     make_reference: MakeReference | None = None
     stop: tuple[str, ...] = ()
     mask_fn: MaskFn | None = None
+    responder: Responder | None = None
 
     def __post_init__(self) -> None:
-        """Check that tokens fit the vocabulary and that there are prompts."""
+        """Check that tokens fit the vocabulary, that there are prompts, and the turns' caps."""
         tokens, vocab_size = self.action_tokens, self.tokenizer.vocab_size
         if tokens.ndim != 1 or not tokens.size or len(np.unique(tokens)) != tokens.size:
             raise ValueError(f"action_tokens must be distinct ids, at least one, got {tokens!r}")
@@ -60,3 +65,16 @@ class TextTask:
             raise ValueError(f"eos_ids must lie in [0, {vocab_size}), got {outside}")
         if len(self.prompts) == 0:
             raise ValueError("the prompt source is empty, expected at least one prompt")
+        if self.responder is not None:
+            self._check_turns(self.responder)
+
+    def _check_turns(self, responder: Responder) -> None:
+        for name in ("max_turn_tokens", "max_reply_tokens"):
+            value = getattr(responder, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} of the responder must be at least 1, got {value!r}")
+        if self.config.min_new_tokens:
+            raise ValueError(
+                f"min_new_tokens must be 0 where the environment answers (what it says would "
+                f"count), got {self.config.min_new_tokens!r}"
+            )

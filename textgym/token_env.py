@@ -15,6 +15,7 @@ from textgym.mdp_rows import MDPRows
 from textgym.process_guard import check_process
 from textgym.prompt_choice import PromptChooser
 from textgym.row_info import end_info, reset_info
+from textgym.turns import draw_reply_seed
 
 
 class TokenEnv(EnvParts, gym.Env[np.ndarray, np.int64]):
@@ -77,7 +78,7 @@ class TokenEnv(EnvParts, gym.Env[np.ndarray, np.int64]):
         super().reset(seed=seed)
         chosen = self._chooser.chosen(options, 1)[0]
         prompt = self._chooser.draw(self.np_random) if chosen is None else chosen
-        self._mdp.reset([0], [prompt])
+        self._mdp.reset([0], [prompt], [draw_reply_seed(self.np_random, self.task.responder)])
         self._ended_episodes = {}
         if self.render_mode == "human":
             self._show()

@@ -1,7 +1,7 @@
 """The dynamics of N rows of a token-level MDP, in NumPy.
 
 State: a prompt and the response so far. Action: one token. A step touches one cell per row and
-costs O(N); only rows that end cost Python work of their own.
+costs O(N); only rows that end, or that the environment answers, cost Python work of their own.
 Shape letters: N rows, L width, A actions, V vocabulary.
 """
 
@@ -19,10 +19,11 @@ from textgym.masked_reference import MaskedReference
 from textgym.mdp_rows import MDPRows
 from textgym.pending_rewards import PendingRewards, SettledEpisode
 from textgym.prompt_choice import PromptEncoder
-from textgym.response_end import ResponseEnd, episode_of, known_history
+from textgym.response_end import episode_of, known_history
 from textgym.scoring import EpisodeScorer, with_kl_term
 from textgym.task import TextTask
 from textgym.token_payments import TokenPayments
+from textgym.turn_taking import ends_of
 from textgym.types import Episode, Prompt
 
 
@@ -53,7 +54,8 @@ class TokenMDP:
     Attributes:
         task: What the environment is made of.
         rows: The state.
-        width: L, `max_prompt_tokens + max_new_tokens`.
+        width: L, `max_prompt_tokens + max_new_tokens`, and the `max_reply_tokens` of an
+            environment that answers.
         vocab_size: V, also the value of empty cells.
         kl_coef: Weight of log pi_ref in the reward.
         temperature: Of pi_ref's softmax.
@@ -66,6 +68,8 @@ class TokenMDP:
         config = task.config
         self.task = task
         self.width = config.max_prompt_tokens + config.max_new_tokens
+        if task.responder is not None:
+            self.width += task.responder.max_reply_tokens
         self.vocab_size = task.tokenizer.vocab_size
         self.kl_coef = float(config.kl_coef)
         self.temperature = float(config.temperature)
@@ -83,9 +87,7 @@ class TokenMDP:
         self._encoder = PromptEncoder(
             task.tokenizer, config.max_prompt_tokens, config.prompt_overflow
         )
-        self._response_end = ResponseEnd(
-            task.tokenizer, task.eos_ids, task.stop, config.max_new_tokens
-        )
+        self._ends = ends_of(task)
         self._scorer = EpisodeScorer(
             task.reward, task.gold, config.missing_eos_score, config.reward_level
         )
@@ -100,14 +102,27 @@ class TokenMDP:
         """Whether rewards hold a KL half and infos a `ref_log_prob`."""
         return self._reference is not None
 
-    def reset(self, rows: Iterable[int], prompts: Sequence[Prompt]) -> None:
-        """Begin an episode in each of `rows` with its prompt."""
+    def reset(
+        self,
+        rows: Iterable[int],
+        prompts: Sequence[Prompt],
+        reply_seeds: Sequence[int] | None = None,
+    ) -> None:
+        """Begin an episode in each of `rows` with its prompt.
+
+        Args:
+            rows: R rows.
+            prompts: R prompts.
+            reply_seeds: R seeds of what the environment answers; None for zeros.
+        """
+        rows = list(rows)
         encoded = self._encoder.encode_all(prompts)
         for row, prompt, prompt_ids in zip(rows, prompts, encoded, strict=True):
             if self.reward_timing == "deferred":
                 self.pending.close(self.rows, row)
                 self.pending.begin(row, 0)
             self.rows.begin(row, prompt, prompt_ids, self.vocab_size)
+        self.rows.reply_seeds[rows] = 0 if reply_seeds is None else reply_seeds
 
     def observation(self) -> np.ndarray:
         """Return a fresh (N, L) int64 array of token ids."""
@@ -141,11 +156,11 @@ class TokenMDP:
             )
         tokens = self.task.action_tokens[actions]
         self._write(tokens, acting)
-        reasons = self._response_end.reasons(self.rows, tokens, acting)
-        episodes = {
-            row: episode_of(self.rows, row, self.task.tokenizer, reason)
-            for row, reason in reasons.items()
-        }
+        by_token = None
+        if self._token_payments is not None and not is_deferred:
+            # Before the environment answers: the action is the last token.
+            by_token = self._token_payments.step(self.rows, acting)
+        episodes = self._ended_now(tokens, acting)
         ended = np.zeros(len(self.rows), dtype=np.bool_)
         ended[list(episodes)] = True
         self.rows.ended |= ended
@@ -157,7 +172,7 @@ class TokenMDP:
                 token_rewards=None,
                 episodes=episodes,
             )
-        rewards, token_rewards, episodes = self._pay(ref_log_probs, episodes, acting)
+        rewards, token_rewards, episodes = self._pay(ref_log_probs, episodes, acting, by_token)
         return StepResult(
             rewards=rewards,
             ended=ended,
@@ -278,18 +293,28 @@ class TokenMDP:
         rows.lengths[index] += 1
         rows.num_actions[index] += 1
 
+    def _ended_now(self, tokens: np.ndarray, acting: np.ndarray | None) -> dict[int, Episode]:
+        """Let the environment answer where it does, and record the episodes that end."""
+        reasons = self._ends.reasons(self.rows, tokens, acting)
+        has_turns = self.task.responder is not None
+        return {
+            row: episode_of(self.rows, row, self.task.tokenizer, reason, has_turns=has_turns)
+            for row, reason in reasons.items()
+        }
+
     def _pay(
         self,
         ref_log_probs: np.ndarray | None,
         episodes: dict[int, Episode],
         acting: np.ndarray | None,
+        by_token: tuple[np.ndarray, np.ndarray] | None,
     ) -> tuple[np.ndarray, np.ndarray | None, dict[int, Episode]]:
         rewards = np.zeros(len(self.rows))
         if ref_log_probs is not None:
             rewards = self.kl_coef * ref_log_probs
         kl_rewards, token_rewards = rewards, None
-        if self._token_payments is not None:
-            token_rewards, paid = self._token_payments.step(self.rows, acting)
+        if by_token is not None:
+            token_rewards, paid = by_token
             rewards = rewards + paid
             episodes = {row: self._with_tokens(row, e) for row, e in episodes.items()}
         scored = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from textgym.mdp_rows import MDPRows
-from textgym.reference import ResponseSequence
 from textgym.rewards.token_level import StepRewards, TokenPart
 
 
@@ -56,15 +55,6 @@ class TokenPayments:
         lacking = index[(np.isnan(rows.token_rewards[index]) & is_earlier).any(axis=1)]
         if not lacking.size:
             return
-        sequences = [_sequence(rows, int(row)) for row in lacking]
+        sequences = [rows.sequence(int(row)) for row in lacking]
         for row, values in zip(lacking, self._tokens.reward.token_rewards(sequences), strict=True):
             rows.token_rewards[row, : len(values) - 1] = values[:-1]
-
-
-def _sequence(rows: MDPRows, row: int) -> ResponseSequence:
-    length = int(rows.lengths[row])
-    return ResponseSequence(
-        ids=rows.ids[row, :length].copy(),
-        action_positions=np.flatnonzero(rows.is_action[row, :length]),
-        prompt_length=int(rows.prompt_lengths[row]),
-    )

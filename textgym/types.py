@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,9 @@ from textgym.episode_html import episode_table
 
 TokenIds = tuple[int, ...]
 
+# An environment that answers (`textgym.turns`) adds "overflow" and the reasons of its own.
 FINISH_REASONS = ("eos", "stop", "length")
+_REASON = re.compile(r"[a-z][a-z_]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +43,13 @@ class Episode:
     Attributes:
         prompt: The item that the episode answered.
         prompt_ids: Token ids of the prompt as the environment showed it (after truncation).
-        response_ids: Token ids of the response, the end token included where there is one.
+        response_ids: Token ids of the response, the end token included where there is one; all
+            that stands behind the prompt, also what the environment answered.
         response: Decoded response, without special tokens.
-        finish_reason: One of `FINISH_REASONS`.
-        rewards: Reward paid at each step, one per response token; empty where not recorded.
+        finish_reason: One of `FINISH_REASONS`, or what an environment that answers says instead.
+        response_is_action: Whether the agent wrote it, for each of `response_ids`; empty where
+            it wrote all of them.
+        rewards: Reward paid at each step, one per action; empty where not recorded.
         ref_log_probs: log pi_ref(a|s) at each step in nats; empty where not recorded.
         token_rewards: The learned reward of each response token, of which the score's part by the
             reward model is the mean or the sum; empty unless rewards are paid by token.
@@ -59,6 +65,7 @@ class Episode:
     response_ids: TokenIds
     response: str
     finish_reason: str
+    response_is_action: tuple[bool, ...] = ()
     rewards: tuple[float, ...] = ()
     ref_log_probs: tuple[float, ...] = ()
     token_rewards: tuple[float, ...] = ()
@@ -69,12 +76,29 @@ class Episode:
     pieces: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Reject a finish reason that no environment gives."""
-        if self.finish_reason not in FINISH_REASONS:
-            raise ValueError(
-                f"finish_reason must be one of {FINISH_REASONS}, got {self.finish_reason!r}"
-            )
+        """Reject a finish reason that no environment gives, and flags that do not fit."""
+        check_finish_reason(self.finish_reason)
+        flags, ids = len(self.response_is_action), len(self.response_ids)
+        if flags not in (0, ids):
+            raise ValueError(f"response_is_action must hold 0 or {ids} flags, got {flags}")
+
+    @property
+    def action_ids(self) -> TokenIds:
+        """Token ids of the actions: the response without what the environment answered."""
+        if not self.response_is_action:
+            return self.response_ids
+        pairs = zip(self.response_ids, self.response_is_action, strict=True)
+        return tuple(token for token, is_action in pairs if is_action)
 
     def _repr_html_(self) -> str:
         """Return the episode for a notebook, its tokens coloured by their rewards."""
         return episode_table([self])
+
+
+def check_finish_reason(reason: str) -> None:
+    """Raise ValueError unless `reason` is a word of a-z and "_"."""
+    if not isinstance(reason, str) or not _REASON.fullmatch(reason):
+        raise ValueError(
+            f"finish_reason must be one of {FINISH_REASONS} or another word of a-z and '_', "
+            f"got {reason!r}"
+        )

@@ -24,6 +24,7 @@ from textgym.row_generators import RowGenerators
 from textgym.row_groups import RowGroups
 from textgym.row_info import reset_info
 from textgym.token_mdp import StepResult
+from textgym.turns import draw_reply_seed
 from textgym.types import Prompt
 from textgym.vector_info import put_column, put_ends, put_row
 
@@ -258,7 +259,8 @@ class TokenVectorEnv(EnvParts, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def _begin(self, rows: list[int], chosen: list[Prompt | None], infos: dict[str, Any]) -> None:
         prompts = self._groups.prompts(rows, chosen, self._draw)
-        self._mdp.reset(rows, prompts)
+        generators, responder = self._generators.generators, self.task.responder
+        self._mdp.reset(rows, prompts, [draw_reply_seed(generators[i], responder) for i in rows])
         for row in rows:
             self._ended_episodes.pop(row, None)
             put_row(infos, row, reset_info(self._mdp.rows, row), self.num_envs)

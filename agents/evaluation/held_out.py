@@ -222,7 +222,7 @@ def episode_metrics(
     has_reference = all(np.isfinite(e.ref_log_probs).all() and e.ref_log_probs for e in episodes)
     if has_reference and log_probs is not None:
         metrics["kl"] = mean_interval(sequence_kls(episodes, log_probs))
-    metrics["length"] = mean_interval([len(episode.response_ids) for episode in episodes])
+    metrics["length"] = mean_interval([len(episode.action_ids) for episode in episodes])
     ended = sum(episode.finish_reason == "eos" for episode in episodes)
     metrics["eos_rate"] = wilson_interval(ended, len(episodes))
     metrics.update(rouge(episodes))
@@ -266,7 +266,7 @@ def response_log_probs(
     action_tokens: np.ndarray,
     vocab_size: int,
 ) -> list[np.ndarray]:
-    """Return log pi of every response token in nats, one float64 array per episode.
+    """Return log pi of every action in nats, one float64 array per episode.
 
     One full forward per sequence, under the policy's own temperature and mask.
 
@@ -281,9 +281,9 @@ def response_log_probs(
     for rows in _length_groups(episodes):
         group = [episodes[row] for row in rows]
         obs = _packed(group, vocab_size, policy.device)
-        actions = [action_of[token] for episode in group for token in episode.response_ids]
+        actions = [action_of[token] for episode in group for token in episode.action_ids]
         _, log_probs, _ = policy.evaluate_actions(obs, torch.tensor(actions, device=policy.device))
-        ends = np.cumsum([len(episode.response_ids) for episode in group])[:-1]
+        ends = np.cumsum([len(episode.action_ids) for episode in group])[:-1]
         for row, part in zip(rows, np.split(log_probs.double().cpu().numpy(), ends), strict=True):
             found[row] = part
     return found
@@ -306,7 +306,7 @@ def _packed(
     for row, episode in enumerate(episodes):
         start, end = len(episode.prompt_ids), len(episode.prompt_ids) + len(episode.response_ids)
         ids[row, :end] = (*episode.prompt_ids, *episode.response_ids)
-        is_action[row, start:end] = True
+        is_action[row, start:end] = episode.response_is_action or True
     lengths = np.array([len(episode.prompt_ids) for episode in episodes], dtype=np.int64)
     parts = {"ids": ids, "is_action": is_action, "prompt_lengths": lengths}
     return {name: torch.as_tensor(part, device=device) for name, part in parts.items()}

@@ -31,7 +31,7 @@ HEADINGS = (
 )
 ID = "Probe-ExactKL-v0"
 # These depend on the task or on an argument; `test_optional_keys` looks at them.
-OPTIONAL = {"action_mask", "gold_score", "token_reward", "waiting"}
+OPTIONAL = {"action_mask", "gold_score", "response_is_action", "token_reward", "waiting"}
 
 
 def table(heading: str) -> list[list[str]]:

@@ -28,7 +28,7 @@ class RewardModel:
     An episode that the length ended has no end token and is scored as it is.
 
     The score is the number at the last token or, where `token_aggregate` says so, the mean or the
-    sum of the numbers at all response tokens: it is a `TokenReward` then.
+    sum of the numbers at all response tokens that the agent wrote: it is a `TokenReward` then.
 
     Attributes:
         token_aggregate: "mean", "sum", or None: what the score is.
@@ -81,7 +81,8 @@ class RewardModel:
         # A response without a token is read where it would begin.
         firsts = [len(prompt) if response else len(prompt) - 1 for prompt, response in parts]
         rewards = self.scorer.token_rewards(ids, firsts, self.token_budget)
-        scores = [aggregated(values, self.token_aggregate) for values in rewards]
+        own = [self._own(e, values) for e, values in zip(episodes, rewards, strict=True)]
+        scores = [aggregated(values, self.token_aggregate) for values in own]
         return np.array(scores, dtype=np.float32)
 
     def ids_of(self, episode: Episode) -> list[int]:
@@ -90,7 +91,7 @@ class RewardModel:
         return prompt + response
 
     def token_rewards(self, sequences: Sequence[ResponseSequence]) -> list[np.ndarray]:
-        """Return the reward of each response token; see `TokenReward`.
+        """Return the reward of each action; see `TokenReward`.
 
         Raises:
             ValueError: The reward model has another tokenizer than the environment.
@@ -98,7 +99,9 @@ class RewardModel:
         self._require_shared_tokens()
         ids = [sequence.ids.tolist() for sequence in sequences]
         firsts = [sequence.prompt_length for sequence in sequences]
-        return self.scorer.token_rewards(ids, firsts, self.token_budget)
+        rewards = self.scorer.token_rewards(ids, firsts, self.token_budget)
+        pairs = zip(sequences, rewards, strict=True)
+        return [values[s.action_positions - s.prompt_length] for s, values in pairs]
 
     def new_steps(self, num_rows: int, width: int) -> TokenSteps:
         """Return what gives the same rewards step by step; see `TokenReward`.
@@ -108,6 +111,12 @@ class RewardModel:
         """
         self._require_shared_tokens()
         return self.scorer.new_steps(num_rows, width)
+
+    def _own(self, episode: Episode, rewards: np.ndarray) -> np.ndarray:
+        """Return the rewards of the agent's tokens, where the ids say which those are."""
+        if not (self.shares_tokenizer and episode.response_is_action):
+            return rewards
+        return rewards[np.array(episode.response_is_action)]
 
     def _require_shared_tokens(self) -> None:
         if not self.shares_tokenizer:

@@ -38,7 +38,9 @@ class TokenReward(Protocol):
     token_aggregate: str | None
 
     def token_rewards(self, sequences: Sequence[ResponseSequence]) -> list[np.ndarray]:
-        """Return the reward of each response token of each sequence, S arrays (T,) float32.
+        """Return the reward of each action of each sequence, S arrays (T,) float32.
+
+        What an environment answered between them is read and earns nothing.
 
         A token's reward depends on what stands before it and on itself only.
         """

@@ -44,11 +44,21 @@ def read_rows(dataset: str | Path) -> Iterator[Row]:
 def column_value(row: Row, column: str, number: int) -> Any:
     """Return one column of a row; dots in `column` go into nested mappings, and into lists.
 
+    "notes.0.text" is of the first item of a list, "notes.*.text" a list of those of all items.
+
     Raises:
         ValueError: The row has no such column; the message lists those there are.
     """
     if column in row:
         return row[column]
+    before, star, after = column.partition(".*.")
+    if star:
+        items = column_value(row, before, number)
+        if not isinstance(items, list):
+            raise ValueError(
+                f"row {number}: expected a list in column {before!r}, got {type(items).__name__}"
+            )
+        return [column_value(item, after, number) for item in items]
     value: Any = row
     for part in column.split("."):
         if isinstance(value, list) and part.isdecimal() and int(part) < len(value):

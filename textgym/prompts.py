@@ -121,7 +121,8 @@ def _as_prompt(prompt_id: int, item: str | Prompt | Mapping[str, Any]) -> Prompt
 def prompt_from_columns(prompt_id: int, columns: Mapping[str, Any]) -> Prompt:
     """Make a prompt of a mapping with `prompt`, optional `reference(s)`; the rest become facts.
 
-    A list of strings as `prompt` is joined by a space; as `reference`, it gives several.
+    A list of strings as `prompt` is joined by a space; as `reference`, it gives several. A list of
+    lists of strings (triples of a record) becomes a line "a | b | c" each.
 
     Raises:
         ValueError: `prompt` is missing, or is no text.
@@ -141,12 +142,18 @@ def prompt_from_columns(prompt_id: int, columns: Mapping[str, Any]) -> Prompt:
 def _text(prompt_id: int, column: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
+    if _is_row(value):
         return " ".join(value)
+    if isinstance(value, (list, tuple)) and all(_is_row(part) for part in value):
+        return "\n".join(" | ".join(row) for row in value)
     raise ValueError(
         f"prompt {prompt_id}: column {column!r} must be a string or a list of strings, "
         f"got {type(value).__name__}"
     )
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value)
 
 
 def _texts(prompt_id: int, value: Any) -> tuple[str, ...]:

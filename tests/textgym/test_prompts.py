@@ -37,8 +37,11 @@ def test_items_of_every_kind() -> None:
         PromptList([{"text": "x"}])
     with pytest.raises(ValueError, match="prompt 0 must be a string, a dict or a Prompt, got int"):
         PromptList([3])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="column 'prompt' must be a string or a list of strings"):
-        PromptList([{"prompt": 5}])
+    for value in (5, [["a"], 3], [[1]]):
+        with pytest.raises(ValueError, match="'prompt' must be a string or a list of strings"):
+            PromptList([{"prompt": value}])
+    triples = [["Ann", "LIKES", "tea"], ["Ann", "IS", "ten"]]
+    assert PromptList([{"prompt": triples}])[0].text == "Ann | LIKES | tea\nAnn | IS | ten"
 
 
 def test_templates_fill_once_and_name_unknown_columns() -> None:

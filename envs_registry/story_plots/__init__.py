@@ -1,0 +1,1 @@
+"""The data of RLHF-Story-v0: openings with constraints, human stories and the gold utility."""

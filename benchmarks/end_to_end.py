@@ -1,10 +1,11 @@
 """Episodes per second of training: our PPO against TRL's RLOO.
 
-One batch is a rollout of about 128 episodes, its rewards (reward model and reference), and four
-epochs of four optimiser steps. Both train the bundled model on the same posts with the same reward
-function and the same KL weight, in float32, with equally many optimiser steps per batch. PPO also
-trains a value head on the same model; RLOO samples two responses to each prompt. TRL comes with the
-optional `benchmarks` extra; without it there is nothing to compare with, and the benchmark says so.
+One batch is a rollout of about 128 episodes, two to each prompt, its rewards (reward model and
+reference), and four epochs of four optimiser steps. Both train the bundled model on the same posts
+with the same reward function and the same KL weight, in float32, with equally many optimiser steps
+per batch. PPO also trains a value head on the same model. Beside it: PPO with a prompt of its own
+for each response, which RLOO cannot do, and which has nothing to share. TRL comes with the optional
+`benchmarks` extra; without it there is nothing to compare with, and the benchmark says so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import gc
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import Any
 
 import gymnasium as gym
@@ -25,11 +26,12 @@ from benchmarks.end_to_end_trl import RLOOContender, RLOOWork, is_installed
 from benchmarks.report import CLOCKS, parse_arguments, print_table, write_json
 from benchmarks.rollout_models import ENV_ID
 
-# Few rows and many steps: each row ends a batch with a segment that is cut, whose prompt is read
-# again in the next.
-NUM_ROWS = 16
+# Each row ends a batch with a segment that is cut, whose prompt is read again in the next: few rows
+# and many steps, where prompts are not shared.
+NUM_ROWS, NUM_ROWS_OF_PAIRS = 16, 32
 WORK = RLOOWork(num_episodes=128, num_epochs=4, num_minibatches=4)
 QUICK_WORK = RLOOWork(num_episodes=64, num_epochs=4, num_minibatches=4)
+PAIRS, SINGLES, TRL = "PPO", "PPO, a prompt each", "TRL RLOO"
 SKIPPED = "TRL is not installed (pip install 'textgym[benchmarks]'): skipped, nothing was measured"
 
 
@@ -39,19 +41,22 @@ class Counter(BaseCallback):
     Attributes:
         num_episodes: Episodes that ended.
         num_batches: Rollouts.
+        num_transitions: Tokens that were trained on.
     """
 
     def __init__(self) -> None:
         """Start at zero."""
         super().__init__()
-        self.num_episodes = self.num_batches = 0
+        self.num_episodes = self.num_batches = self.num_transitions = 0
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
         buffer: Any = self.locals["rollout_buffer"]
-        self.num_episodes += int(buffer.is_end.sum())
+        # A row that waits for the other of its pair ends nothing.
+        self.num_episodes += int((buffer.is_end & buffer.is_valid).sum())
+        self.num_transitions += buffer.n_transitions
         self.num_batches += 1
 
 
@@ -59,7 +64,7 @@ class PPOContender:
     """Our PPO with as many episodes and optimiser steps per batch as `work` says."""
 
     def __init__(self, env: Any, work: RLOOWork, num_rows: int, device: str) -> None:
-        """Measure how long responses are, so that a rollout holds `num_episodes` of them.
+        """Measure how often episodes end, so that a rollout holds `num_episodes` of them.
 
         Args:
             env: The (wrapped) vector environment.
@@ -68,11 +73,14 @@ class PPOContender:
             device: Where models run.
         """
         self.env, self._work, self._num_rows, self._device = env, work, num_rows, device
-        self.agent = self._agent(n_steps=2 * env.unwrapped.max_new_tokens)
-        self._learn(1)
-        mean_length = mean(episode["l"] for episode in self.agent.ep_info_buffer)
-        self.n_steps = max(1, round(mean_length * work.num_episodes / num_rows))
-        self.agent = self._agent(self.n_steps)
+        warm_up = 2 * env.unwrapped.max_new_tokens
+        self.agent = self._agent(warm_up, batch_size=warm_up * num_rows)
+        self._learn(1)  # the rows begin together; in the next rollout they no longer do
+        found = self._learn(1)
+        share = work.num_episodes / max(1, found.num_episodes)
+        self.n_steps = max(1, round(warm_up * share))
+        batch_size = max(1, round(found.num_transitions * share / work.num_minibatches))
+        self.agent = self._agent(self.n_steps, batch_size)
 
     def run(self, num_batches: int, clock: Callable[[], float]) -> tuple[Counter, float, int]:
         """Train on some batches; returns what was counted, the seconds and the optimiser steps."""
@@ -95,13 +103,13 @@ class PPOContender:
         )
         return counter
 
-    def _agent(self, n_steps: int) -> Any:
+    def _agent(self, n_steps: int, batch_size: int) -> Any:
         return textgym.agents.PPO(
             "TransformerPolicy",
             self.env,
             learning_rate=1e-6,
             n_steps=n_steps,
-            batch_size=n_steps * self._num_rows // self._work.num_minibatches,
+            batch_size=batch_size,
             n_epochs=self._work.num_epochs,
             device=self._device,
             seed=0,
@@ -110,45 +118,43 @@ class PPOContender:
 
 
 def measure(
-    ours: PPOContender,
+    ours: dict[str, PPOContender],
     theirs: RLOOContender,
     work: RLOOWork,
     num_batches: int,
     repeats: int,
     clock: Callable[[], float],
 ) -> dict[str, list[dict[str, float]]]:
-    """Let both train in turn, after one unmeasured round; figures of each round by contender."""
-    rounds: dict[str, list[dict[str, float]]] = {"PPO": [], "TRL RLOO": []}
-    for index in range(repeats + 1):
-        # What one has left behind is not cleared away in the other's time.
+    """Let all train in turn, after one unmeasured round; figures of each round by contender."""
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in (*ours, TRL)}
+    for _ in range(repeats + 1):
+        for name, contender in ours.items():
+            # What one has left behind is not cleared away in another's time.
+            gc.collect()
+            counter, seconds, steps = contender.run(num_batches, clock)
+            rounds[name].append(
+                {
+                    "episodes_per_second": counter.num_episodes / seconds,
+                    "episodes_per_batch": counter.num_episodes / counter.num_batches,
+                    "steps_per_batch": steps / counter.num_batches,
+                }
+            )
         gc.collect()
-        counter, seconds, steps = ours.run(num_batches, clock)
-        episodes = num_batches * work.num_episodes
-        gc.collect()
-        other = theirs.seconds_of(num_batches, clock)
-        if not index:
-            continue
-        rounds["PPO"].append(
+        seconds = theirs.seconds_of(num_batches, clock)
+        rounds[TRL].append(
             {
-                "episodes_per_second": counter.num_episodes / seconds,
-                "episodes_per_batch": counter.num_episodes / counter.num_batches,
-                "steps_per_batch": steps / counter.num_batches,
-            }
-        )
-        rounds["TRL RLOO"].append(
-            {
-                "episodes_per_second": episodes / other,
+                "episodes_per_second": num_batches * work.num_episodes / seconds,
                 "episodes_per_batch": float(work.num_episodes),
                 "steps_per_batch": float(work.num_steps),
             }
         )
-    return rounds
+    return {name: found[1:] for name, found in rounds.items()}
 
 
-def ratio_of(rounds: dict[str, list[dict[str, float]]]) -> float:
-    """Return the median over rounds of PPO's episodes per second over RLOO's."""
+def ratio_of(rounds: dict[str, list[dict[str, float]]], contender: str) -> float:
+    """Return the median over rounds of a contender's episodes per second over RLOO's."""
     name = "episodes_per_second"
-    pairs = zip(rounds["PPO"], rounds["TRL RLOO"], strict=True)
+    pairs = zip(rounds[contender], rounds[TRL], strict=True)
     return median(ours[name] / theirs[name] for ours, theirs in pairs)
 
 
@@ -161,12 +167,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     torch.manual_seed(0)
     work, num_batches = (QUICK_WORK, 1) if args.quick else (WORK, 2)
-    env: Any = gym.make_vec(ENV_ID, num_envs=NUM_ROWS, device=args.device)
+    shapes = {PAIRS: (NUM_ROWS_OF_PAIRS, work.num_generations), SINGLES: (NUM_ROWS, 1)}
+    envs: dict[str, Any] = {
+        name: gym.make_vec(ENV_ID, num_envs=rows, group_size=size, device=args.device)
+        for name, (rows, size) in shapes.items()
+    }
     with tempfile.TemporaryDirectory() as folder:
-        ours = PPOContender(env, work, NUM_ROWS, args.device)
-        theirs = RLOOContender(env.unwrapped, work, Path(folder))
+        ours = {n: PPOContender(env, work, env.num_envs, args.device) for n, env in envs.items()}
+        theirs = RLOOContender(envs[SINGLES].unwrapped, work, Path(folder))
         rounds = measure(ours, theirs, work, num_batches, args.repeats, CLOCKS[args.clock])
-    ratios = {"ppo_over_trl_rloo": ratio_of(rounds)}
+    ratios = {
+        "ppo_over_trl_rloo": ratio_of(rounds, PAIRS),
+        "ppo_a_prompt_each_over_trl_rloo": ratio_of(rounds, SINGLES),
+    }
     columns = ("episodes_per_second", "episodes_per_batch", "steps_per_batch")
     print_table(
         f"{ENV_ID}, batches of {work.num_episodes} episodes, {work.num_epochs} epochs, median",

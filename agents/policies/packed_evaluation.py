@@ -1,7 +1,7 @@
 """Log-probabilities, values and entropies of packed segments: one forward per sequence.
 
-Shape letters: S segments, W their padded width, M packed actions, R segments of a micro-batch,
-D model width, A actions.
+Shape letters: S segments, W their padded width, M packed actions, R segments of a micro-batch, U
+different prompts of it, D model width, A actions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch as th
 
-from textgym.agents.supervised.token_batches import sorted_batches
+from textgym.agents.policies.prompt_families import MicroBatch, deal_micro_batches
+from textgym.models.shared_prompts import SharedPrompts
 
 GroupEvaluator = Callable[["PackedGroup"], tuple[th.Tensor, ...]]
 
@@ -27,6 +28,7 @@ class PackedGroup:
         positions: (M,) int64, the cell whose hidden state predicts the action.
         actions: (M,) int64.
         prompt_lengths: (R,) int64.
+        shared_prompts: Which segments share their prompt, where it pays to read it once.
     """
 
     ids: th.Tensor
@@ -34,6 +36,7 @@ class PackedGroup:
     positions: th.Tensor
     actions: th.Tensor
     prompt_lengths: th.Tensor
+    shared_prompts: SharedPrompts | None = None
 
     def states(
         self, start: int, stop: int, empty_id: int, width: int
@@ -62,6 +65,7 @@ def evaluate_in_groups(
     actions: th.Tensor,
     empty_id: int,
     token_budget: int,
+    can_share: Callable[[], bool],
 ) -> tuple[th.Tensor, ...]:
     """Run `evaluate` on micro-batches of similar lengths and put the results back in order.
 
@@ -73,6 +77,7 @@ def evaluate_in_groups(
         actions: (M,) int64, over `is_action` in row-major order.
         empty_id: Marker of empty cells, never fed to the model.
         token_budget: Padded cells per micro-batch; a longer segment goes alone.
+        can_share: Whether segments may share their prompts; asked where any do.
 
     Returns:
         What `evaluate` gives, (M,) each, in the order of `actions`.
@@ -88,23 +93,41 @@ def evaluate_in_groups(
     lengths = np.maximum(flags.shape[1] - 1 - flags[:, ::-1].argmax(axis=1), 1)
     first = np.concatenate([[0], np.cumsum(counts)])
     results, order = [], []
-    for chosen in sorted_batches(lengths, token_budget):
+    batches = deal_micro_batches(
+        ids.cpu().numpy(), lengths, prompt_lengths.cpu().numpy(), token_budget, can_share
+    )
+    for batch in batches:
+        chosen = batch.segments
         place = np.concatenate([np.arange(first[row], first[row + 1]) for row in chosen])
         rows, cells = np.nonzero(flags[chosen])
         device = ids.device
         packed = th.as_tensor(place, device=device)
         group_ids = ids[th.as_tensor(chosen, device=device), : int(lengths[chosen].max())]
+        known = prompt_lengths[th.as_tensor(chosen, device=device)]
         group = PackedGroup(
             ids=group_ids.masked_fill(group_ids == empty_id, 0),
             rows=th.as_tensor(rows, device=device),
             positions=th.as_tensor(cells - 1, device=device),
             actions=actions[packed],
-            prompt_lengths=prompt_lengths[th.as_tensor(chosen, device=device)],
+            prompt_lengths=known,
+            shared_prompts=_shared_prompts(batch, known),
         )
         results.append(evaluate(group))
         order.append(packed)
     back = th.argsort(th.cat(order))
     return tuple(th.cat(parts)[back] for parts in zip(*results, strict=True))
+
+
+def _shared_prompts(batch: MicroBatch, prompt_lengths: th.Tensor) -> SharedPrompts | None:
+    if batch.owners is None:
+        return None
+    device = prompt_lengths.device
+    _, first = np.unique(batch.owners, return_index=True)
+    return SharedPrompts(
+        lengths=prompt_lengths,
+        owners=th.as_tensor(batch.owners, device=device),
+        first=th.as_tensor(first, device=device),
+    )
 
 
 def single_action_segments(obs: th.Tensor, empty_id: int) -> dict[str, th.Tensor]:

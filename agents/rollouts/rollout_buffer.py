@@ -39,6 +39,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
         whiten_rewards: Scale the KL-shaped rewards to variance 1, keeping their mean.
         advantage_norm: "rollout" whitens the advantages once over the rollout; "batch" leaves
             them to the algorithm, which normalises each minibatch.
+        group_size: Neighbouring rows that answer the same prompts; their segments of one prompt
+            are dealt together, so that it is encoded once.
         seed: Seed of the generator that deals the segments.
 
     Raises:
@@ -58,6 +60,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         action_tokens: Sequence[int] | np.ndarray | None = None,
         whiten_rewards: bool = False,
         advantage_norm: str = "batch",
+        group_size: int = 1,
         seed: int | None = None,
     ) -> None:
         """Check the spaces and take memory; see the class."""
@@ -75,6 +78,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         self.action_tokens = _table(action_tokens, int(action_space.n))
         self.whiten_rewards = whiten_rewards
         self.advantage_norm = advantage_norm
+        self.group_size = group_size
         self.rng = np.random.default_rng(seed)
         super().__init__(
             buffer_size, observation_space, action_space, device, gae_lambda, gamma, n_envs
@@ -250,21 +254,33 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     def deal(self, batch_size: int | None) -> list[np.ndarray]:
         """Give the segment indices of each group; see `get`."""
-        n_segments, total = len(self.segments), self.n_transitions
+        total = self.n_transitions
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size!r}")
         n_groups = 1 if batch_size is None else max(1, round(total / batch_size))
-        n_groups = min(n_groups, n_segments)
+        bundles = self._bundles()
+        n_groups = min(n_groups, len(bundles))
         groups: list[list[int]] = [[] for _ in range(n_groups)]
-        # Each segment of a fresh permutation goes to the group with the fewest tokens, so that two
-        # groups never differ by more than the longest segment.
+        # Each bundle of a fresh permutation goes to the group with the fewest tokens, so that two
+        # groups never differ by more than the longest bundle.
         loads = [(0, index) for index in range(n_groups)]
-        for segment in self.rng.permutation(n_segments):
+        for bundle in self.rng.permutation(len(bundles)):
             load, index = heapq.heappop(loads)
-            groups[index].append(int(segment))
-            _, start, stop, _ = self.segments[segment]
-            heapq.heappush(loads, (load + int(stop - start), index))
+            groups[index].extend(bundles[bundle])
+            starts, stops = self.segments[bundles[bundle], 1:3].T
+            heapq.heappush(loads, (load + int((stops - starts).sum()), index))
         return [np.array(group) for group in groups]
+
+    def _bundles(self) -> list[list[int]]:
+        """Give the segments that stay together: alone, or those of a group and one prompt."""
+        if self.group_size == 1:
+            return [[segment] for segment in range(len(self.segments))]
+        bundles: dict[tuple[int, bytes], list[int]] = {}
+        for segment, (row, _, _, prompt_length) in enumerate(self.segments.tolist()):
+            begin = self.offsets[segment]
+            prompt = self.ids[begin : begin + prompt_length].tobytes()
+            bundles.setdefault((row // self.group_size, prompt), []).append(segment)
+        return list(bundles.values())
 
     def pack(self, group: np.ndarray) -> DictRolloutBufferSamples:
         """Build the packed sample of some segments (indices, any order)."""

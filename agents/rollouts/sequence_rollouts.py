@@ -38,6 +38,7 @@ from textgym.agents.rollouts.statistics import (
 )
 from textgym.agents.rollouts.task_facts import (
     TaskFacts,
+    group_size,
     known_prompt_lengths,
     require_honest_rewards,
     unwrapped_value,
@@ -112,6 +113,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
             "action_tokens": self.policy_kwargs.get("action_tokens"),
             "whiten_rewards": self.settings.whiten_rewards,
             "advantage_norm": self.settings.advantage_norm if self._normalizes else "batch",
+            "group_size": 1 if self.env is None else group_size(self.env),
             "seed": self.seed,
         }
         super()._setup_model()

@@ -131,10 +131,17 @@ def unwrapped_value(env: VecEnv, name: str) -> Any:
 
 def waiting_rows(env: VecEnv) -> np.ndarray | None:
     """(N,) bool of the rows that wait for their group and whose next action is ignored, or None."""
-    inner = env.unwrapped
-    if isinstance(inner, TextVecEnv) and inner.is_native and inner.get_attr("group_size")[0] > 1:
-        return np.asarray(inner.get_attr("is_waiting"))
+    if group_size(env) > 1:
+        return np.asarray(env.unwrapped.get_attr("is_waiting"))
     return None
+
+
+def group_size(env: VecEnv) -> int:
+    """How many neighbouring rows answer the same prompt, at least 1."""
+    inner = env.unwrapped
+    if isinstance(inner, TextVecEnv) and inner.is_native:
+        return int(inner.get_attr("group_size")[0])
+    return 1
 
 
 def known_prompt_lengths(env: VecEnv) -> np.ndarray | None:

@@ -84,13 +84,13 @@ class FakeTheirs:
 
 def test_figures_by_hand_without_the_first_round() -> None:
     theirs: Any = FakeTheirs()
-    ours: Any = FakeOurs()
+    ours: Any = {"PPO": FakeOurs(), "other": FakeOurs()}
     rounds = end_to_end.measure(ours, theirs, WORK, 2, 3, lambda: 0.0)
     ppo = {"episodes_per_second": 8.0, "episodes_per_batch": 12.0, "steps_per_batch": 16.0}
-    assert rounds["PPO"] == [ppo] * 3
+    assert rounds["PPO"] == rounds["other"] == [ppo] * 3
     assert [r["episodes_per_second"] for r in rounds["TRL RLOO"]] == [2.0, 4.0, 1.0]
     assert {r["steps_per_batch"] for r in rounds["TRL RLOO"]} == {4.0}
-    assert end_to_end.ratio_of(rounds) == 4.0
+    assert end_to_end.ratio_of(rounds, "other") == 4.0
 
 
 def test_without_trl_it_says_so_and_measures_nothing(

@@ -29,11 +29,24 @@ def selected_states(
         rows: (M,) int64 on the device of `ids`, the row of each cell; no cell twice.
         columns: (M,) int64, its column.
     """
+    if len(rows) == ids.numel():
+        return hidden_states(trunk, ids)[rows, columns]
+    with last_mlp_only_at(trunk, rows, columns):
+        return hidden_states(trunk, ids)[rows, columns]
+
+
+@contextmanager
+def last_mlp_only_at(trunk: Any, rows: torch.Tensor, columns: torch.Tensor) -> Iterator[None]:
+    """Let the last layer's MLP see some cells alone, within the block; the others become wrong.
+
+    An architecture whose last MLP is not found computes all cells.
+    """
     mlp = _last_mlp(trunk)
-    if mlp is None or len(rows) == ids.numel():
-        return hidden_states(trunk, ids)[rows, columns]
+    if mlp is None:
+        yield
+        return
     with _only_at(mlp, rows, columns):
-        return hidden_states(trunk, ids)[rows, columns]
+        yield
 
 
 def _last_mlp(trunk: Any) -> nn.Module | None:

@@ -96,6 +96,54 @@ def test_packed_equals_naive(
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
 
 
+def shared_segments() -> dict[str, th.Tensor]:
+    """Four of each of the three segments, of the same prompt but with another response each."""
+    packed = {name: value.repeat_interleave(4, dim=0) for name, value in segments().items()}
+    rows, columns = th.nonzero(packed["is_action"], as_tuple=True)
+    packed["ids"][rows, columns] = (7 * rows + columns * columns) % VOCAB
+    return packed
+
+
+@pytest.mark.parametrize("value", ["shared", "separate"])
+def test_shared_prompts_equal_naive(
+    tiny_model_folder: Path, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = make_policy(tiny_model_folder, value=value, entropy="gradient")
+    shake_value_head(policy)
+    packed = shared_segments()
+    num_prompts = watch_groups(policy, monkeypatch)
+    with th.no_grad():
+        expected = naive(policy, packed, 1.0) if value == "shared" else None
+    shared = gradients(policy, packed), evaluate(policy, packed)
+    assert num_prompts == [3, 3]  # one forward of all, with three different prompts
+    monkeypatch.setattr(policy, "_can_share_prompts", lambda: False)
+    plain = gradients(policy, packed), evaluate(policy, packed)
+    assert num_prompts == [3, 3, None, None]
+    for ours, theirs in zip(shared[1], expected or plain[1], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
+    for name, gradient in shared[0].items():
+        th.testing.assert_close(gradient, plain[0][name], rtol=1e-3, atol=1e-4)
+
+
+def evaluate(policy: TransformerPolicy, packed: dict[str, th.Tensor]) -> list[np.ndarray]:
+    found = policy.evaluate_actions(packed, packed["ids"][packed["is_action"]])
+    return [one.detach().numpy() for one in found if one is not None]
+
+
+def watch_groups(policy: TransformerPolicy, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """Note how many different prompts each forward reads, None where all are read."""
+    seen: list[int | None] = []
+    evaluate_group = policy._evaluate_group
+
+    def evaluate_and_note(group: Any) -> Any:
+        shared = group.shared_prompts
+        seen.append(None if shared is None else len(shared.first))
+        return evaluate_group(group)
+
+    monkeypatch.setattr(policy, "_evaluate_group", evaluate_and_note)
+    return seen
+
+
 def gradients(policy: TransformerPolicy, packed: dict[str, th.Tensor]) -> dict[str, th.Tensor]:
     values, log_probs, entropies = policy.evaluate_actions(
         packed, packed["ids"][packed["is_action"]]

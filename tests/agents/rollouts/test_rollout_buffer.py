@@ -156,6 +156,28 @@ def test_dealing_is_even_complete_and_fresh(batch_size: int | None) -> None:
     assert any(a.tolist() != b.tolist() for a, b in zip(first, second, strict=True))
 
 
+def test_segments_of_one_group_and_prompt_stay_together() -> None:
+    buffer = make_buffer(4, 4, width=8, group_size=2, seed=0)
+    # Rows 0 and 1 answer prompt 1, rows 2 and 3 prompt 1 too, in another group; all end after two
+    # steps and begin prompt 2.
+    for step in range(4):
+        prompt = 1 + step // 2
+        obs = padded(*([[prompt, 5] + [6] * (step % 2)] * 4), width=8)
+        buffer.add(
+            obs,
+            np.full(4, 7),
+            np.zeros(4),
+            np.zeros(4),
+            np.zeros(4),
+            np.zeros(4),
+            dones=np.full(4, step % 2 == 1),
+            prompt_lengths=np.full(4, 2),
+        )
+    groups = {tuple(sorted(group.tolist())) for group in buffer.deal(4)}
+    assert groups == {(0, 1), (2, 3), (4, 5), (6, 7)}
+    assert len(buffer.deal(1)) == 4  # more groups than bundles
+
+
 def test_more_groups_than_segments_gives_one_each() -> None:
     buffer = make_buffer(3, 2)
     fill_by_hand(buffer)

@@ -143,6 +143,38 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="PROBES",
         summary="Nothing to decide, all to predict: does the critic learn?",
     ),
+    EnvRow(
+        id="TwoState-v0",
+        entry_point="textgym.envs_registry.two_state:TwoStateEnv",
+        vector_entry_point="textgym.envs_registry.two_state:TwoStateVectorEnv",
+        family="tabular",
+        suite="TEACHING",
+        summary="Two states, two actions: V* and Q* are known as fractions",
+    ),
+    EnvRow(
+        id="TextMaze-v0",
+        entry_point="textgym.envs_registry.text_maze:TextMazeEnv",
+        vector_entry_point="textgym.envs_registry.text_maze:TextMazeVectorEnv",
+        family="tabular",
+        suite="TEACHING",
+        summary="A maze that forks, its walls in words, and a teacher who punishes dead ends",
+    ),
+    EnvRow(
+        id="TextMaze-Corridor-v0",
+        entry_point="textgym.envs_registry.text_maze_corridor:CorridorEnv",
+        vector_entry_point="textgym.envs_registry.text_maze_corridor:CorridorVectorEnv",
+        family="tabular",
+        suite="TEACHING",
+        summary="Rooms in a row with the exit at one end, in words",
+    ),
+    EnvRow(
+        id="TextMaze-TMaze-v0",
+        entry_point="textgym.envs_registry.text_maze_tmaze:TMazeEnv",
+        vector_entry_point="textgym.envs_registry.text_maze_tmaze:TMazeVectorEnv",
+        family="tabular",
+        suite="TEACHING",
+        summary="A sign at the entrance, a turn at the end: with or without memory",
+    ),
 )
 
 

@@ -1,0 +1,53 @@
+"""How the bundled models of RLHF-Sentiment-v0 are built, as data for `textgym build`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textgym.envs_registry.recipes import BundleParts
+from textgym.envs_registry.sentiment_reviews.gold import SentimentGold
+from textgym.envs_registry.sentiment_reviews.reviews import FreeReviews, SentimentReviews
+
+ENV_ID = "RLHF-Sentiment-v0"
+
+# Keyword arguments of `textgym.agents.bundles.bundle_recipe.BundleRecipe`.
+RECIPE: dict[str, Any] = {
+    "env_id": ENV_ID,
+    "data_seed": 0,
+    "seed": 0,
+    "vocab_size": 768,
+    "model": "scratch:llama,layers=4,width=96,heads=4,mlp=288,positions=512",
+    "max_prompt_tokens": 48,
+    "max_new_tokens": 32,
+    "n_tokenizer_posts": 10_000,
+    "n_sft_posts": 40_000,
+    "sft_batch_tokens": 2048,
+    "sft_learning_rate": 3e-3,
+    "n_comparison_prompts": 8_000,
+    "responses_per_prompt": 3,
+    "teacher_temperature": 0.25,
+    "teacher_mistake_rate": 0.02,
+    "reward_epochs": 2.0,
+    "reward_batch_tokens": 2048,
+    "reward_learning_rate": 1e-3,
+}
+
+# What `--quick` changes: every stage runs, nothing is learned well.
+QUICK: dict[str, Any] = {
+    "n_tokenizer_posts": 1_000,
+    "n_sft_posts": 3_000,
+    "n_comparison_prompts": 300,
+    "n_normalisation": 128,
+    "n_held_out_prompts": 100,
+    "n_evaluation": 64,
+}
+
+# The reference model imitates people as they write; people who were asked to be positive are what
+# its responses are compared with.
+BUILD = BundleParts(
+    recipe=RECIPE,
+    quick=QUICK,
+    source=FreeReviews,
+    evaluation=SentimentReviews,
+    gold=SentimentGold,
+)

@@ -175,6 +175,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="TEACHING",
         summary="A sign at the entrance, a turn at the end: with or without memory",
     ),
+    EnvRow(
+        id="PromptBandit-v0",
+        entry_point="textgym.envs_registry.prompt_bandit:PromptBanditEnv",
+        vector_entry_point="textgym.envs_registry.prompt_bandit:PromptBanditVectorEnv",
+        family="token",
+        suite="TEACHING",
+        summary="One of several ready replies to a customer, rated in [0, 1]",
+    ),
 )
 
 

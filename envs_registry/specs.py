@@ -183,6 +183,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="TEACHING",
         summary="One of several ready replies to a customer, rated in [0, 1]",
     ),
+    EnvRow(
+        id="RLHF-MultiObjective-v0",
+        entry_point="textgym.envs_registry.multi_objective:MultiObjectiveEnv",
+        vector_entry_point="textgym.envs_registry.multi_objective:MultiObjectiveVectorEnv",
+        family="token",
+        suite="RLHF",
+        summary="Helpful and brief: two rewards, weighed by an argument or paid as a vector",
+    ),
 )
 
 

@@ -93,9 +93,9 @@ def evaluate_in_groups(
     lengths = np.maximum(flags.shape[1] - 1 - flags[:, ::-1].argmax(axis=1), 1)
     first = np.concatenate([[0], np.cumsum(counts)])
     results, order = [], []
-    batches = deal_micro_batches(
-        ids.cpu().numpy(), lengths, prompt_lengths.cpu().numpy(), token_budget, can_share
-    )
+    # Of a prompt only what precedes all actions may be shared: no state within it is read.
+    heads = np.minimum(prompt_lengths.cpu().numpy(), flags.argmax(axis=1))
+    batches = deal_micro_batches(ids.cpu().numpy(), lengths, heads, token_budget, can_share)
     for batch in batches:
         chosen = batch.segments
         place = np.concatenate([np.arange(first[row], first[row + 1]) for row in chosen])
@@ -103,14 +103,13 @@ def evaluate_in_groups(
         device = ids.device
         packed = th.as_tensor(place, device=device)
         group_ids = ids[th.as_tensor(chosen, device=device), : int(lengths[chosen].max())]
-        known = prompt_lengths[th.as_tensor(chosen, device=device)]
         group = PackedGroup(
             ids=group_ids.masked_fill(group_ids == empty_id, 0),
             rows=th.as_tensor(rows, device=device),
             positions=th.as_tensor(cells - 1, device=device),
             actions=actions[packed],
-            prompt_lengths=known,
-            shared_prompts=_shared_prompts(batch, known),
+            prompt_lengths=prompt_lengths[th.as_tensor(chosen, device=device)],
+            shared_prompts=_shared_prompts(batch, th.as_tensor(heads[chosen], device=device)),
         )
         results.append(evaluate(group))
         order.append(packed)
@@ -118,13 +117,13 @@ def evaluate_in_groups(
     return tuple(th.cat(parts)[back] for parts in zip(*results, strict=True))
 
 
-def _shared_prompts(batch: MicroBatch, prompt_lengths: th.Tensor) -> SharedPrompts | None:
+def _shared_prompts(batch: MicroBatch, lengths: th.Tensor) -> SharedPrompts | None:
     if batch.owners is None:
         return None
-    device = prompt_lengths.device
+    device = lengths.device
     _, first = np.unique(batch.owners, return_index=True)
     return SharedPrompts(
-        lengths=prompt_lengths,
+        lengths=lengths,
         owners=th.as_tensor(batch.owners, device=device),
         first=th.as_tensor(first, device=device),
     )

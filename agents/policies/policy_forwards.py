@@ -124,7 +124,7 @@ class LanguageModelPolicy(PolicyNetworks):
 
     def _can_share_prompts(self) -> bool:
         trunks = [parts[0] for parts in (self._parts, self._value_trunk) if parts]
-        return all(can_share_prompts(trunk) for trunk in trunks)
+        return all(can_share_prompts(trunk, self.width) for trunk in trunks)
 
     @property
     def _critic_trunk(self) -> Any:

@@ -14,6 +14,9 @@ from textgym.agents.supervised.token_batches import sorted_batches
 
 # Two forwards for one pay from about this share of the tokens on.
 WORTHWHILE = 0.85
+# A row that reads behind a shared prompt still holds its own copy of the prompt's keys and values,
+# about an eighth of what the backward pass keeps of a token that is computed.
+ROW_TOKENS_PER_BUDGET = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,8 @@ def deal_micro_batches(
         ids: (S, W) int64.
         lengths: (S,) tokens that are read of each segment.
         prompt_lengths: (S,) tokens of its prompt.
-        token_budget: Padded tokens of one forward; a longer segment goes alone.
+        token_budget: Padded tokens of one forward; a longer segment goes alone. Prompts that are
+            shared count once, up to `ROW_TOKENS_PER_BUDGET` times as many tokens of whole rows.
         can_share: Whether prompts may be shared; asked only where it would save enough.
     """
     families = prompt_families(ids, prompt_lengths)
@@ -78,7 +82,9 @@ def _with_shared_prompts(
         longest_tail = max(longest_tail, int(tails[row]))
         num_prompts += is_new
         count = 1 + (len(batches[-1]) if batches else 0)
-        if not batches or num_prompts * longest_head + count * longest_tail > budget:
+        read, held = num_prompts * longest_head, count * (longest_head + longest_tail)
+        is_over = read + count * longest_tail > budget or held > ROW_TOKENS_PER_BUDGET * budget
+        if not batches or is_over:
             batches.append([])
             longest_head, longest_tail, num_prompts = int(heads[row]), int(tails[row]), 1
         batches[-1].append(row)

@@ -61,7 +61,7 @@ class TransformerPolicy(LanguageModelPolicy):
         temperature: Divides the logits before the softmax, above 0.
         action_tokens: Token id of each action; None for the identity.
         eos_ids: End tokens, for the config of a fresh model.
-        micro_batch_tokens: Padded tokens per forward of `evaluate_actions`; None: 2,048 on a CPU,
+        micro_batch_tokens: Padded tokens per forward of `evaluate_actions`; None: 3,072 on a CPU,
             16,384 elsewhere.
         gradient_checkpointing: Recompute each micro-batch in the backward pass: memory for one
             micro-batch's activations instead of all.

@@ -26,6 +26,8 @@ from textgym.models.trunk import CannotKeepSlots, check_attends_fully
 # Relative difference from a full forward that still counts as rounding, by kind of number.
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-4}
 HALF_TOLERANCE = 0.05
+# What an architecture may say to a cache, or to an MLP that nothing goes through.
+REFUSALS = (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError)
 _verdicts: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 
@@ -83,8 +85,18 @@ def states_after_prompts(
     return states[rows, tail_columns]
 
 
-def can_share_prompts(trunk: Any) -> bool:
-    """Return whether `states_after_prompts` gives a trunk's states, by running both once."""
+def can_share_prompts(trunk: Any, width: int) -> bool:
+    """Return whether `states_after_prompts` gives a trunk's states, by running both once.
+
+    Args:
+        trunk: See `trunk_and_head`.
+        width: Tokens of the longest sequence: a narrower window of attention would count the
+            cells between a short prompt and what follows it.
+    """
+    try:
+        check_attends_fully(trunk, width)
+    except CannotKeepSlots:
+        return False
     if trunk not in _verdicts:
         _verdicts[trunk] = _takes_caches(trunk) and _agrees(trunk)
     return _verdicts[trunk]
@@ -109,10 +121,6 @@ def _takes_caches(trunk: Any) -> bool:
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     if not (takes_any or {"past_key_values", "position_ids"} <= parameters.keys()):
         return False
-    try:
-        check_attends_fully(trunk, _example()[0].shape[1])
-    except CannotKeepSlots:
-        return False
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=trunk.config).layers)
 
 
@@ -132,11 +140,14 @@ def _agrees(trunk: Any) -> bool:
     parameter = next(trunk.parameters())
     ids, prompts = _example()
     on_device = SharedPrompts(**{k: v.to(parameter.device) for k, v in vars(prompts).items()})
-    ids = ids.to(parameter.device)
+    ids = ids.to(parameter.device) % trunk.get_input_embeddings().weight.shape[0]
     rows = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2, 2], device=parameter.device)
     columns = torch.tensor([1, 2, 3, 4, 1, 2, 3, 3, 4, 5], device=parameter.device)
     expected = selected_states(trunk, ids, rows, columns).float()
-    found = states_after_prompts(trunk, ids, rows, columns, on_device).float()
+    try:
+        found = states_after_prompts(trunk, ids, rows, columns, on_device).float()
+    except REFUSALS:
+        return False
     scale = expected.abs().max().clamp_min(1e-6)
     tolerance = TOLERANCES.get(parameter.dtype, HALF_TOLERANCE)
     return bool((found - expected).abs().max() <= tolerance * scale)

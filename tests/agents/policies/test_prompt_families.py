@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from textgym.agents.policies.prompt_families import deal_micro_batches, prompt_families
+from textgym.agents.policies.prompt_families import (
+    ROW_TOKENS_PER_BUDGET,
+    deal_micro_batches,
+    prompt_families,
+)
 
 A, B = [1, 2, 3, 4], [1, 2, 3, 5]
 IDS = np.array([[*A, 7, 7], [*B, 7, 0], [*A, 8, 0], [*B, 9, 9], [*A, 9, 9]])
@@ -30,6 +34,14 @@ def test_a_budget_counts_each_prompt_once() -> None:
     assert [batch.segments.tolist() for batch in batches] == [[2, 0, 4], [1, 3]]
     one_each = deal_micro_batches(IDS, LENGTHS, PROMPT_LENGTHS, token_budget=1)
     assert sorted(int(batch.segments[0]) for batch in one_each) == [0, 1, 2, 3, 4]
+
+
+def test_rows_behind_one_prompt_are_bounded_too() -> None:
+    ids, num_rows = np.tile(np.arange(11), (64, 1)), 64
+    batches = deal_micro_batches(ids, np.full(num_rows, 11), np.full(num_rows, 11), 40)
+    # A prompt of 10 and tails of 1: 30 rows fit what is read, but 40 * 8 / 11 what is held.
+    assert [len(batch.segments) for batch in batches] == [29, 29, 6]
+    assert 29 * 11 <= ROW_TOKENS_PER_BUDGET * 40 < 30 * 11
 
 
 def test_nothing_is_shared_where_it_does_not_pay_or_cannot_be() -> None:

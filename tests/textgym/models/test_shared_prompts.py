@@ -42,7 +42,7 @@ def test_states_and_gradients_are_those_of_a_full_forward(
     model = make_tiny_model(architecture)
     model.requires_grad_(True)
     trunk, _ = trunk_and_head(model)
-    assert can_share_prompts(trunk)
+    assert can_share_prompts(trunk, 9)
     expected = hidden_states(trunk, sequences())[ROWS, COLUMNS]
     found = states_after_prompts(trunk, sequences(), ROWS, COLUMNS, PROMPTS)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
@@ -74,7 +74,36 @@ def test_padding_behind_the_last_position_is_harmless(make_tiny_model: Callable[
 
 def test_models_without_one_plain_cache_do_not_share(make_tiny_model: Callable[..., Any]) -> None:
     slides = make_tiny_model("mistral", sliding_window=4)
-    assert not can_share_prompts(trunk_and_head(slides)[0])
+    assert not can_share_prompts(trunk_and_head(slides)[0], 6)
+
+
+def test_a_window_that_is_narrower_than_the_sequences_is_not_shared(
+    make_tiny_model: Callable[..., Any],
+) -> None:
+    # GPT-Neo counts its window in cells of the cache, which stand apart behind a short prompt.
+    kinds = {"num_layers": 2, "attention_types": [[["global", "local"], 1]], "window_size": 7}
+    trunk, _ = trunk_and_head(make_tiny_model("gpt_neo", **kinds))
+    assert can_share_prompts(trunk, 7) and not can_share_prompts(trunk, 8)
+
+
+def test_a_vocabulary_of_three_tokens(make_tiny_model: Callable[..., Any]) -> None:
+    trunk, _ = trunk_and_head(make_tiny_model("llama", vocab_size=3, pad_token_id=None))
+    assert can_share_prompts(trunk, 9)
+
+
+def test_a_trunk_that_refuses_caches_is_read_in_full(
+    make_tiny_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk, _ = trunk_and_head(make_tiny_model("llama"))
+    honest = trunk.forward
+
+    def refuses(**kwargs: Any) -> Any:
+        if kwargs.get("past_key_values") is not None:
+            raise NotImplementedError("no caches here")
+        return honest(**kwargs)
+
+    monkeypatch.setattr(trunk, "forward", refuses)
+    assert not can_share_prompts(trunk, 9)
 
 
 def test_a_trunk_that_computes_something_else_behind_a_cache_is_found_out(
@@ -87,4 +116,4 @@ def test_a_trunk_that_computes_something_else_behind_a_cache_is_found_out(
         return honest(**{**kwargs, "position_ids": None})
 
     monkeypatch.setattr(trunk, "forward", forgets_positions)
-    assert not can_share_prompts(trunk)
+    assert not can_share_prompts(trunk, 9)

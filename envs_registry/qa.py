@@ -29,7 +29,8 @@ Arguments:
     `dataset` other passages with questions and answers: in the columns of SQuAD (`context`,
     `question`, `answers`) or those that `dataset_columns` names ("prompt=PASSAGE,
     question=QUESTION,reference=ANSWERS"). Their gold is the token F1 too; where some rows have
-    answers, a row without any is a question that the passage does not answer.
+    answers, a row without any is a question that the passage does not answer. Each sentence of
+    such a passage stands on a line of its own, and the first go where the window is too short.
 
 Data:
     `qa_passages`: item i of a split is a pure function of (`data_seed`, `split`, i); splits share
@@ -42,6 +43,7 @@ Version history:
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +64,8 @@ DEFAULTS = {name: RECIPE[name] for name in ("max_prompt_tokens", "max_new_tokens
 # Mean and standard deviation of the bundled reference's gold, sampled (the bundle's card.json).
 GOLD_SCALE = (0.5, 0.43)
 
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) ")
+
 
 def prompt_of(item: Prompt) -> Prompt:
     """A question of a data set in the form of the bundled ones.
@@ -75,7 +79,9 @@ def prompt_of(item: Prompt) -> Prompt:
     if not isinstance(question, str) or not question.strip():
         raise ValueError(f"expected a question, got {question!r}")
     facts = {**item.facts, "answers": list(item.references)}
-    return replace(item, text=question_prompt(item.text, question), facts=facts, messages=())
+    # A sentence a line: what does not fit the window loses its first lines, not the passage.
+    passage = _BETWEEN_SENTENCES.sub("\n", item.text.strip())
+    return replace(item, text=question_prompt(passage, question), facts=facts, messages=())
 
 
 DATASET = DatasetForm(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from textgym.agents.bundles.bundle_measures import Measured, measure_bundle
 from textgym.agents.bundles.bundle_recipe import STAGES, BundleRecipe, stages_after_change
@@ -24,8 +24,12 @@ from textgym.agents.bundles.comparisons import (
     Comparisons,
     judged_comparisons,
     load_comparisons,
-    sample_episodes,
     save_comparisons,
+)
+from textgym.agents.bundles.episode_sources import (
+    EpisodeSource,
+    PlayedResponses,
+    SampledResponses,
 )
 from textgym.agents.storage.checkpoint import (
     load_json,
@@ -35,12 +39,12 @@ from textgym.agents.storage.checkpoint import (
 )
 from textgym.agents.supervised.reward_training import RewardTrainingConfig, train_reward_model
 from textgym.agents.supervised.sft import SFTConfig, save_language_model, train_sft
-from textgym.agents.supervised.text_data import pairs_from_prompts
-from textgym.models.loading import load_causal_lm, resolve_device
+from textgym.agents.supervised.text_data import TextPair, pairs_from_prompts
+from textgym.models.loading import resolve_device
 from textgym.models.reward_model import ScoreScale, write_score_scale
 from textgym.prompts import PromptSource
 from textgym.rewards.base import RewardFn
-from textgym.tokenizer import Tokenizer, load_tokenizer, train_sentencepiece
+from textgym.tokenizer import load_tokenizer, train_sentencepiece
 from textgym.types import Prompt
 
 MAX_BYTES = 6_000_000
@@ -109,6 +113,14 @@ class _Build:
         self.train, self.validation = prompts_by_split["train"], prompts_by_split["validation"]
         self.evaluation = prompts_by_split.get("evaluation", self.validation)
         self.progress, self.report = progress, report
+        self.source: EpisodeSource = SampledResponses(progress=progress)
+        if recipe.max_reply_tokens:
+            self.source = PlayedResponses(
+                env_id=recipe.env_id,
+                data_seed=recipe.data_seed,
+                response_start=" " if recipe.others else "",
+                others=recipe.others,
+            )
         self.seconds: dict[str, float] = {}
         needed = recipe.n_sft_posts + recipe.n_comparison_prompts + recipe.n_normalisation
         if len(self.train) < needed:
@@ -167,8 +179,8 @@ class _Build:
             self.train[i] for i in range(min(len(self.train), self.recipe.n_tokenizer_posts))
         ]
         texts = [f"{p.text} {reference}" for p in prompts for reference in p.references]
-        size = self.recipe.vocab_size
-        save_folder(self.work / "tokenizer", lambda f: train_sentencepiece(texts, f, size))
+        size, symbols = self.recipe.vocab_size, self.recipe.symbols.split()
+        save_folder(self.work / "tokenizer", lambda f: train_sentencepiece(texts, f, size, symbols))
 
     def fine_tune(self) -> None:
         recipe = self.recipe
@@ -176,7 +188,7 @@ class _Build:
             model=recipe.model,
             tokenizer=str(self.work / "tokenizer"),
             max_prompt_tokens=recipe.max_prompt_tokens,
-            max_response_tokens=recipe.max_new_tokens,
+            max_response_tokens=recipe.max_response_tokens,
             loss_on=recipe.sft_loss_on,
             epochs=recipe.sft_epochs,
             batch_tokens=recipe.sft_batch_tokens,
@@ -187,61 +199,58 @@ class _Build:
         last = recipe.n_evaluation + recipe.n_held_out_prompts
         train_sft(
             config,
-            pairs_from_prompts(self.train, range(recipe.n_sft_posts)),
-            pairs_from_prompts(self.validation, range(last, last + self.n_held_out_pairs)),
+            self._pairs(self.train, range(recipe.n_sft_posts)),
+            self._pairs(self.validation, range(last, last + self.n_held_out_pairs)),
             output=self.work / "sft",
             progress=self.progress,
         )
+
+    def _pairs(self, source: PromptSource, ids: range) -> list[TextPair]:
+        if self.source.response_start:
+            return pairs_from_prompts(source, ids, others=self.recipe.others)
+        prompts = [source[i] for i in ids]
+        return [TextPair(prompt=p.text, response=told) for p in prompts for told in p.references]
 
     def compare(self) -> None:
         recipe = self.recipe
         first = recipe.n_sft_posts
         prompts = [self.train[first + i] for i in range(recipe.n_comparison_prompts)]
         held = [self.validation[recipe.n_evaluation + i] for i in range(recipe.n_held_out_prompts)]
-        found = self._comparisons(prompts, recipe.seed + 1, None)
+        found = self._comparisons(prompts, "train", recipe.seed + 1, None)
         save_folder(self.work / "comparisons", lambda f: save_comparisons(f, found))
         # The unit of the teacher's temperature is the same for both sets.
-        held_out = self._comparisons(held, recipe.seed + 2, found.gold_std)
+        held_out = self._comparisons(held, "validation", recipe.seed + 2, found.gold_std)
         save_folder(self.work / "held_out", lambda f: save_comparisons(f, held_out))
 
     def _comparisons(
-        self, prompts: Sequence[Prompt], seed: int, gold_std: float | None
+        self, prompts: Sequence[Prompt], split: str, seed: int, gold_std: float | None
     ) -> Comparisons:
         recipe = self.recipe
-        model, tokenizer = self._reference()
-        episodes = sample_episodes(
-            model,
-            tokenizer,
+        episodes = self.source.sampled(
+            self._reference,
             [prompt for prompt in prompts for _ in range(recipe.responses_per_prompt)],
             replace(recipe.sampling, seed=seed),
-            label="responses to compare",
-            progress=self.progress,
+            split,
+            "responses to compare",
         )
         return judged_comparisons(episodes, self.gold, recipe.teacher, gold_std=gold_std, seed=seed)
 
-    def _reference(self) -> tuple[PreTrainedModel, Tokenizer]:
-        folder = self.work / "sft" / "model"
-        return load_causal_lm(folder, device="auto"), load_tokenizer(folder)
+    @property
+    def _reference(self) -> Path:
+        return self.work / "sft" / "model"
 
     def learn_reward(self) -> None:
         recipe = self.recipe
-        model, tokenizer = self._reference()
-        first = recipe.n_sft_posts + recipe.n_comparison_prompts
-        fresh = sample_episodes(
-            model,
-            tokenizer,
-            [self.train[first + i] for i in range(recipe.n_normalisation)],
-            replace(recipe.sampling, seed=recipe.seed + 3),
-            label="samples to normalise on",
-            progress=self.progress,
-        )
         config = RewardTrainingConfig(
             model=str(self.work / "sft" / "model"),
             max_prompt_tokens=recipe.max_prompt_tokens,
-            max_response_tokens=recipe.max_new_tokens,
+            max_response_tokens=recipe.max_response_tokens,
             epochs=recipe.reward_epochs,
             batch_tokens=recipe.reward_batch_tokens,
             learning_rate=recipe.reward_learning_rate,
+            token_aggregate=recipe.reward_token_aggregate,
+            reference_model=str(self.work / "sft" / "model"),
+            n_normalisation=recipe.n_normalisation,
             eval_every=500,
             seed=recipe.seed,
         )
@@ -250,9 +259,22 @@ class _Build:
             load_comparisons(self.work / "comparisons").pairs,
             load_comparisons(self.work / "held_out").pairs,
             output=self.work / "reward",
-            normalise_on=[episode.prompt_ids + episode.response_ids for episode in fresh],
+            normalise_on=None if recipe.reward_token_aggregate else self._fresh_samples(),
             progress=self.progress,
         )
+
+    def _fresh_samples(self) -> list[tuple[int, ...]]:
+        """Whole sequences to normalise on, from prompts that nothing was trained on."""
+        recipe = self.recipe
+        first = recipe.n_sft_posts + recipe.n_comparison_prompts
+        fresh = self.source.sampled(
+            self._reference,
+            [self.train[first + i] for i in range(recipe.n_normalisation)],
+            replace(recipe.sampling, seed=recipe.seed + 3),
+            "train",
+            "samples to normalise on",
+        )
+        return [episode.prompt_ids + episode.response_ids for episode in fresh]
 
     def export(self) -> None:
         """Round both models to float16."""
@@ -271,7 +293,11 @@ class _Build:
                 )
                 (folder / name).mkdir()
                 save_language_model(model, tokenizer, folder / name, torch.float16)
-            scale = ScoreScale(gain=numbers["gain"], bias=numbers["bias"])
+            scale = ScoreScale(
+                gain=numbers["gain"],
+                bias=numbers["bias"],
+                token_aggregate=self.recipe.reward_token_aggregate,
+            )
             write_score_scale(folder / REWARD_MODEL, scale)
 
         save_folder(self.work / "export", write)
@@ -292,8 +318,8 @@ class _Build:
             load_comparisons(self.work / "held_out"),
             self.gold,
             replace(self.recipe.sampling, seed=self.recipe.seed + 4),
+            self.source,
             device=resolve_device("auto"),
-            progress=self.progress,
         )
         save_json(self.work / "measures.json", measured)
 

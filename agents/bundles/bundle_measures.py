@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from textgym.agents.bundles.comparisons import Comparisons, Sampling, sample_episodes
+from textgym.agents.bundles.comparisons import Comparisons, Sampling
+from textgym.agents.bundles.episode_sources import EpisodeSource
 from textgym.agents.supervised.reward_measures import reward_measures
 from textgym.agents.supervised.scoring_head import score_sequences
-from textgym.agents.supervised.sft import end_token
 from textgym.intervals import mean_interval, paired_difference, ratio_interval
-from textgym.models.loading import load_causal_lm, load_sequence_classifier
+from textgym.models.loading import load_sequence_classifier
 from textgym.models.reward_model import read_score_scale
 from textgym.rewards.base import RewardFn, score_episodes
 from textgym.tokenizer import Tokenizer, load_tokenizer
@@ -31,9 +31,9 @@ def measure_bundle(
     held_out: Comparisons,
     gold: RewardFn,
     sampling: Sampling,
+    source: EpisodeSource,
     *,
     device: torch.device,
-    progress: bool = False,
 ) -> Measured:
     """Measure both models of a bundle.
 
@@ -44,52 +44,41 @@ def measure_bundle(
         held_out: Judged comparisons on other held-out prompts.
         gold: The hidden utility.
         sampling: How responses are drawn.
-        device: Where the models run.
-        progress: Show bars.
+        source: Who draws them.
+        device: Where the classifier runs.
 
     Returns:
         Plain numbers: estimates as dicts of mean, low, high, count (intervals of 95 %).
     """
-    model = load_causal_lm(reference_model, device=device)
     classifier = load_sequence_classifier(reward_model, device=device)
     tokenizer = load_tokenizer(reference_model)
     sampled, greedy = (
-        sample_episodes(
-            model, tokenizer, prompts, how, label=f"{name} responses", progress=progress
-        )
+        source.sampled(reference_model, prompts, how, "validation", f"{name} responses")
         for name, how in (("sampled", sampling), ("greedy", replace(sampling, temperature=0.0)))
     )
-    human = [reference_episode(prompt, tokenizer, sampling) for prompt in prompts]
+    human = [source.human(prompt, tokenizer, sampling) for prompt in prompts]
     utility = {
         name: score_episodes(gold, episodes).scores.astype(np.float64)
         for name, episodes in (("sampled", sampled), ("greedy", greedy), ("human", human))
     }
-    raw = score_sequences(classifier, [e.prompt_ids + e.response_ids for e in sampled])
     scale = read_score_scale(reward_model)
+    raw = score_sequences(
+        classifier,
+        [e.prompt_ids + e.response_ids for e in sampled],
+        starts=[len(e.prompt_ids) for e in sampled],
+        token_aggregate=scale.token_aggregate,
+    )
     scores = raw * scale.gain + scale.bias
     return {
         "reference_model": _reference_numbers(utility, sampled, prompts, tokenizer),
         "reward_model": {
-            **_held_out_numbers(classifier, tokenizer, held_out, sampling),
+            **_held_out_numbers(classifier, tokenizer, held_out, sampling, scale.token_aggregate),
             "score_mean": mean_interval(scores).as_dict(),
             "score_std": float(scores.std()),
             "correlation_with_gold": float(np.corrcoef(scores, utility["sampled"])[0, 1]),
         },
         "examples": _examples(prompts, human, sampled, greedy, utility, scores),
     }
-
-
-def reference_episode(prompt: Prompt, tokenizer: Tokenizer, sampling: Sampling) -> Episode:
-    """The first human reference of a prompt as a finished episode."""
-    response = " " + prompt.references[0]
-    ids = (*tokenizer.encode(response), *end_token(tokenizer))
-    return Episode(
-        prompt=prompt,
-        prompt_ids=tuple(tokenizer.encode(prompt.text)[-sampling.max_prompt_tokens :]),
-        response_ids=ids,
-        response=response,
-        finish_reason="eos",
-    )
 
 
 def _reference_numbers(
@@ -114,7 +103,11 @@ def _reference_numbers(
 
 
 def _held_out_numbers(
-    classifier: Any, tokenizer: Tokenizer, held_out: Comparisons, sampling: Sampling
+    classifier: Any,
+    tokenizer: Tokenizer,
+    held_out: Comparisons,
+    sampling: Sampling,
+    token_aggregate: str | None,
 ) -> Measured:
     prompts = [tuple(tokenizer.encode(p.prompt)) for p in held_out.pairs]
     cut = [prompt[-sampling.max_prompt_tokens :] for prompt in prompts]
@@ -125,7 +118,12 @@ def _held_out_numbers(
             [pair.rejected_ids for pair in held_out.pairs],
         )
     ]
-    scores = score_sequences(classifier, [*sides[0], *sides[1]])
+    scores = score_sequences(
+        classifier,
+        [*sides[0], *sides[1]],
+        starts=[len(prompt) for prompt in (*cut, *cut)],
+        token_aggregate=token_aggregate,
+    )
     half = len(held_out.pairs)
     return reward_measures(held_out.pairs, scores[:half] - scores[half:]).as_dict()
 

@@ -19,6 +19,8 @@ _FIRST_STAGE = {
     "sft_loss_on": "sft",
     "max_prompt_tokens": "sft",
     "max_new_tokens": "sft",
+    "max_reply_tokens": "sft",
+    "others": "sft",
     "n_sft_posts": "sft",
     "n_comparison_prompts": "comparisons",
     "responses_per_prompt": "comparisons",
@@ -29,6 +31,7 @@ _FIRST_STAGE = {
     "reward_epochs": "reward",
     "reward_batch_tokens": "reward",
     "reward_learning_rate": "reward",
+    "reward_token_aggregate": "reward",
     "n_normalisation": "reward",
 }
 
@@ -48,9 +51,14 @@ class BundleRecipe:
         data_seed: Seed of the prompts.
         seed: Seed of weights, samples and judgements.
         vocab_size: Ids of the tokenizer.
+        symbols: Texts that are one token each, separated by spaces, possibly none.
         model: A fresh model, as in `SFTConfig.model`.
         max_prompt_tokens: Longer prompts lose their beginning.
-        max_new_tokens: Longest response.
+        max_new_tokens: Longest response; where the environment answers, most actions.
+        max_reply_tokens: Most tokens that the environment answers in an episode. Above 0, responses
+            are played in it instead of being sampled on end.
+        others: A regular expression of what the environment says inside human references, "" where
+            they hold none of it: context, never learned; see `TextPair.others`.
         n_tokenizer_posts: Prompts that the tokenizer is trained on.
         n_sft_posts: Prompts, with their human references, for supervised fine-tuning.
         sft_epochs: Passes over them.
@@ -64,6 +72,9 @@ class BundleRecipe:
         reward_epochs: Passes over the comparisons.
         reward_batch_tokens: Padded tokens per optimiser step.
         reward_learning_rate: Highest rate.
+        reward_token_aggregate: "sum" or "mean": every response token is judged and the score is
+            their sum or mean, which small models learn from far fewer comparisons; None reads the
+            last token.
         n_normalisation: Fresh reference samples for the reward model's mean and deviation.
         n_held_out_prompts: Validation prompts for held-out comparisons.
         n_evaluation: Validation prompts on which the reference model is measured.
@@ -73,9 +84,12 @@ class BundleRecipe:
     data_seed: int = 0
     seed: int = 0
     vocab_size: int = 1000
+    symbols: str = ""
     model: str = "scratch:llama,layers=5,width=128,heads=4,mlp=352,positions=512"
     max_prompt_tokens: int = 192
     max_new_tokens: int = 48
+    max_reply_tokens: int = 0
+    others: str = ""
     n_tokenizer_posts: int = 20_000
     n_sft_posts: int = 60_000
     sft_epochs: float = 1.0
@@ -89,6 +103,7 @@ class BundleRecipe:
     reward_epochs: float = 1.0
     reward_batch_tokens: int = 4096
     reward_learning_rate: float = 5e-4
+    reward_token_aggregate: str | None = None
     n_normalisation: int = 2048
     n_held_out_prompts: int = 1500
     n_evaluation: int = 1024
@@ -102,6 +117,11 @@ class BundleRecipe:
             raise ValueError(
                 f"responses_per_prompt must be at least 2, got {self.responses_per_prompt!r}"
             )
+
+    @property
+    def max_response_tokens(self) -> int:
+        """Longest text behind a prompt, the environment's answers included."""
+        return self.max_new_tokens + self.max_reply_tokens
 
     @property
     def sampling(self) -> Sampling:

@@ -203,3 +203,22 @@ def test_symbol_errors_name_the_symbol():
 def test_importing_the_module_loads_no_torch():
     code = "import sys, textgym.tokenizer; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_symbols_are_one_token_each_wherever_they_stand(tmp_path: Path) -> None:
+    import sentencepiece
+
+    symbols = ("<B-person>", "[Alibi]")
+    texts = [f"{text}<B-person> so[Alibi]" for text in random_texts(200)]
+    train_sentencepiece(texts, tmp_path, 340, symbols)
+    tokenizer = load_tokenizer(tmp_path)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    marks = [tokenizer.encode(symbol) for symbol in symbols]
+    assert [len(ids) for ids in marks] == [1, 1]
+    text = "the dog<B-person> and[Alibi][Alibi] you"
+    ids = tokenizer.encode(text)
+    assert ids == pieces.encode(text)
+    assert (ids.count(marks[0][0]), ids.count(marks[1][0])) == (1, 2)
+    assert tokenizer.decode(ids) == text
+    # What stands between them is the same said in one piece or apart.
+    assert tokenizer.encode(" so[Alibi]") == tokenizer.encode(" so") + tokenizer.encode("[Alibi]")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ SPECIAL_TOKENS = ("<unk>", "<s>", "</s>", "<pad>")  # ids 0, 1, 2, 3
 MAX_SENTENCE_BYTES = 1 << 20
 
 
-def train_sentencepiece(texts: Iterable[str], folder: str | Path, vocab_size: int) -> None:
+def train_sentencepiece(
+    texts: Iterable[str], folder: str | Path, vocab_size: int, symbols: Sequence[str] = ()
+) -> None:
     r"""Train a byte-pair tokenizer with byte fallback and write it into `folder`.
 
     Any text round-trips (only the character U+2581 comes back as a space): unknown characters
@@ -27,15 +29,17 @@ def train_sentencepiece(texts: Iterable[str], folder: str | Path, vocab_size: in
         texts: Training texts, prompts and responses alike.
         folder: Gets `tokenizer.model`, `tokenizer.json` and `tokenizer_config.json`.
         vocab_size: Number of ids, specials and the 256 bytes included; at least about 300.
+        symbols: Texts that are one token each wherever they stand, such as "<B-person>".
 
     Raises:
         ValueError: No text, or a `vocab_size` that the texts cannot fill.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    model_bytes = _train(texts, vocab_size)
+    whole = ["\n", *symbols]
+    model_bytes = _train(texts, vocab_size, whole)
     (target / "tokenizer.model").write_bytes(model_bytes)
-    (target / "tokenizer.json").write_text(_tokenizer_json(model_bytes), encoding="utf-8")
+    (target / "tokenizer.json").write_text(_tokenizer_json(model_bytes, whole), encoding="utf-8")
     unk, bos, eos, pad = SPECIAL_TOKENS
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -50,7 +54,7 @@ def train_sentencepiece(texts: Iterable[str], folder: str | Path, vocab_size: in
     (target / "tokenizer_config.json").write_text(text, encoding="utf-8")
 
 
-def _train(texts: Iterable[str], vocab_size: int) -> bytes:
+def _train(texts: Iterable[str], vocab_size: int, whole: Sequence[str]) -> bytes:
     import sentencepiece
 
     buffer = io.BytesIO()
@@ -67,7 +71,7 @@ def _train(texts: Iterable[str], vocab_size: int) -> bytes:
             normalization_rule_name="identity",
             add_dummy_prefix=False,
             remove_extra_whitespaces=False,
-            user_defined_symbols=["\n"],
+            user_defined_symbols=list(whole),
             unk_id=0,
             bos_id=1,
             eos_id=2,
@@ -89,7 +93,7 @@ def _train(texts: Iterable[str], vocab_size: int) -> bytes:
     return buffer.getvalue()
 
 
-def _tokenizer_json(model_bytes: bytes) -> str:
+def _tokenizer_json(model_bytes: bytes, whole: Sequence[str]) -> str:
     import sentencepiece
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
@@ -98,7 +102,7 @@ def _tokenizer_json(model_bytes: bytes) -> str:
     tokenizer = Tokenizer(
         models.BPE(
             vocab=vocab,
-            merges=_merges(pieces, vocab),
+            merges=_merges(pieces, vocab, whole),
             unk_token=SPECIAL_TOKENS[0],
             fuse_unk=True,
             byte_fallback=True,
@@ -111,17 +115,17 @@ def _tokenizer_json(model_bytes: bytes) -> str:
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     )
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
-    tokenizer.add_tokens([AddedToken("\n", normalized=False, special=False)])
+    tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in whole])
     return tokenizer.to_str(pretty=True)
 
 
-def _merges(pieces: Any, vocab: dict[str, int]) -> list[tuple[str, str]]:
+def _merges(pieces: Any, vocab: dict[str, int], whole: Sequence[str]) -> list[tuple[str, str]]:
     """Return every pair of pieces that joins into a piece, in SentencePiece's order of joining."""
     normal = [
         i
         for i in range(pieces.vocab_size())
         if not (pieces.is_control(i) or pieces.is_byte(i) or pieces.is_unknown(i))
-        and pieces.id_to_piece(i) != "\n"
+        and pieces.id_to_piece(i) not in whole
     ]
     known = {pieces.id_to_piece(i) for i in normal}
     ranked: list[tuple[float, int, str, str]] = []

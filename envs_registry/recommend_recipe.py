@@ -1,0 +1,53 @@
+"""How the bundled models of RLHF-Recommend-v0 are built, as data for `textgym build`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textgym.envs_registry.recipes import BundleParts
+from textgym.envs_registry.recommend_users.catalogue import TITLES, symbol_of
+from textgym.envs_registry.recommend_users.gold import Satisfaction
+from textgym.envs_registry.recommend_users.taste import NUM_SLOTS
+from textgym.envs_registry.recommend_users.users import HastyClerks, RecommendUsers
+
+ENV_ID = "RLHF-Recommend-v0"
+
+# Keyword arguments of `textgym.agents.bundles.bundle.BundleRecipe`.
+RECIPE: dict[str, Any] = {
+    "env_id": ENV_ID,
+    "data_seed": 0,
+    "seed": 0,
+    "vocab_size": 336,
+    "symbols": " ".join(symbol_of(title) for title in TITLES),
+    "model": "scratch:llama,layers=3,width=64,heads=4,mlp=176,positions=256",
+    "max_prompt_tokens": 32,
+    "max_new_tokens": NUM_SLOTS,
+    "max_reply_tokens": 16,
+    "n_tokenizer_posts": 2_000,
+    "n_sft_posts": 16_000,
+    "sft_batch_tokens": 2048,
+    "sft_learning_rate": 3e-3,
+    "n_comparison_prompts": 6_000,
+    "teacher_temperature": 0.25,
+    "teacher_mistake_rate": 0.02,
+    "reward_epochs": 1.5,
+    "reward_batch_tokens": 2048,
+    "reward_learning_rate": 2e-3,
+    "n_normalisation": 1024,
+    "n_held_out_prompts": 800,
+    "n_evaluation": 512,
+}
+
+# What `--quick` changes: every stage runs, nothing is learned well.
+QUICK: dict[str, Any] = {
+    "n_sft_posts": 1_000,
+    "n_comparison_prompts": 300,
+    "n_normalisation": 128,
+    "n_held_out_prompts": 100,
+    "n_evaluation": 64,
+}
+
+# The reference model imitates clerks in haste; it is measured beside one who knows the taste.
+BUILD = BundleParts(
+    recipe=RECIPE, quick=QUICK, source=HastyClerks, gold=Satisfaction, evaluation=RecommendUsers
+)

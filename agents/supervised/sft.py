@@ -41,7 +41,8 @@ class SFTConfig(LoopConfig):
         max_prompt_tokens: Longer prompts lose their beginning, so that the end, where the
             response begins, is kept.
         max_response_tokens: Longer responses lose their end, end token included.
-        loss_on: "response", or "all" to learn the prompts too.
+        loss_on: "response", or "all" to learn the prompts too; what others say inside a response
+            (`TextPair.others`) is learned in neither.
         held_out_fraction: Share of the prompts kept for evaluation where no held-out data is given.
         learning_rate: Highest rate; 1e-3 suits a small fresh model, 1e-5 a pretrained one.
     """
@@ -94,10 +95,14 @@ class SFTResult:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPair:
-    """A prompt and its response as one row of ids; the response begins at `prompt_length`."""
+    """A prompt and its response as one row of ids; the response begins at `prompt_length`.
+
+    `is_own` says of each response token whether it is learned, empty where all are.
+    """
 
     ids: tuple[int, ...]
     prompt_length: int
+    is_own: tuple[bool, ...] = ()
 
 
 def train_sft(
@@ -170,11 +175,26 @@ class LanguageModelling:
 
 
 def encode_pair(pair: TextPair, tokenizer: Tokenizer, config: SFTConfig) -> EncodedPair:
-    """Encode prompt and response apart, as the environment does, and cut what is too long."""
+    """Encode prompt and turns apart, as the environment does, and cut what is too long."""
     prompt = tokenizer.encode(pair.prompt)[-config.max_prompt_tokens :]
-    response = [*tokenizer.encode(pair.response), *end_token(tokenizer)]
-    ids = (*prompt, *response[: config.max_response_tokens])
-    return EncodedPair(ids=ids, prompt_length=len(prompt))
+    response, is_own = encode_turns(pair, tokenizer)
+    longest = config.max_response_tokens
+    return EncodedPair(
+        ids=(*prompt, *response[:longest]),
+        prompt_length=len(prompt),
+        is_own=tuple(is_own[:longest]) if pair.others else (),
+    )
+
+
+def encode_turns(pair: TextPair, tokenizer: Tokenizer) -> tuple[list[int], list[bool]]:
+    """Return the ids of a response, an end token behind each own turn, and which are learned."""
+    ids: list[int] = []
+    is_own: list[bool] = []
+    for own, text in pair.turns:
+        turn = [*tokenizer.encode(text), *(end_token(tokenizer) if own else ())]
+        ids += turn
+        is_own += [own] * len(turn)
+    return ids, is_own
 
 
 def token_losses(
@@ -189,6 +209,10 @@ def token_losses(
     first = torch.tensor([pair.prompt_length if loss_on == "response" else 1 for pair in pairs])
     columns = torch.arange(ids.shape[1])
     learned = (columns >= first.clamp(min=1)[:, None]) & (columns < lengths[:, None])
+    for row, pair in enumerate(pairs):
+        if pair.is_own:
+            start = pair.prompt_length
+            learned[row, start : start + len(pair.is_own)] &= torch.tensor(pair.is_own)
     rows, places = learned.nonzero(as_tuple=True)
     device = model.device
     hidden = model.base_model(input_ids=ids.to(device), use_cache=False).last_hidden_state
@@ -204,6 +228,7 @@ def held_out_losses(
     """Summed response loss in nats and number of tokens of each pair, two (R,) arrays."""
     costs = np.array([len(pair.ids) for pair in pairs], dtype=np.int64)
     counts = costs - np.array([max(1, pair.prompt_length) for pair in pairs])
+    counts -= np.array([len(pair.is_own) - sum(pair.is_own) for pair in pairs])
     sums = np.zeros(len(pairs))
     model.eval()
     with torch.no_grad():

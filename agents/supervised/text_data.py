@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +22,36 @@ class TextPair:
         prompt: Exactly what is tokenised as the prompt.
         response: Exactly what is tokenised after it (the space in front included); the end token
             is no part of it. Never empty.
+        others: Parts [start, end) of the response in characters that somebody else said, in order
+            and apart: context that is not learned. Each of the turns between them ends with an
+            end token.
     """
 
     prompt: str
     response: str
+    others: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        """Reject an empty response, which would teach to say nothing."""
+        """Reject an empty response, which would teach to say nothing, and parts out of order."""
         if not self.response.strip():
             raise ValueError(f"response must hold text, got {self.response!r} for {self.prompt!r}")
+        places = [0, *(place for part in self.others for place in part), len(self.response)]
+        if places != sorted(places):
+            raise ValueError(
+                f"others must be parts of a response of {len(self.response)} characters, in order, "
+                f"got {self.others!r}"
+            )
+
+    @property
+    def turns(self) -> tuple[tuple[bool, str], ...]:
+        """The response cut into turns: whether it is to be learned, and its text, never empty."""
+        found: list[tuple[bool, str]] = []
+        start = 0
+        for first, last in self.others:
+            found += [(True, self.response[start:first]), (False, self.response[first:last])]
+            start = last
+        found.append((True, self.response[start:]))
+        return tuple((is_own, text) for is_own, text in found if text)
 
 
 class Source(Protocol):
@@ -44,8 +66,16 @@ class Source(Protocol):
         ...
 
 
-def pairs_from_prompts(source: Source, prompt_ids: Iterable[int] | None = None) -> list[TextPair]:
+def pairs_from_prompts(
+    source: Source, prompt_ids: Iterable[int] | None = None, *, others: str = ""
+) -> list[TextPair]:
     """One pair per human reference of the given prompts (all prompts where None).
+
+    Args:
+        source: Prompts with references.
+        prompt_ids: Which of them.
+        others: A regular expression of what somebody else says inside a reference, "" for nothing;
+            see `TextPair.others`.
 
     Raises:
         ValueError: None of the prompts has a reference.
@@ -53,13 +83,19 @@ def pairs_from_prompts(source: Source, prompt_ids: Iterable[int] | None = None) 
     ids = range(len(source)) if prompt_ids is None else prompt_ids
     prompts = [source[i] for i in ids]
     pairs = [
-        TextPair(prompt=prompt.text, response=spaced(prompt.text, reference))
+        conversation_pair(prompt.text, spaced(prompt.text, reference), others)
         for prompt in prompts
         for reference in prompt.references
     ]
     if not pairs:
         raise ValueError(f"expected prompts with references, got none in {len(prompts)} prompts")
     return pairs
+
+
+def conversation_pair(prompt: str, response: str, others: str) -> TextPair:
+    """Return a pair whose `others` are what the regular expression finds in the response."""
+    spans = tuple(match.span() for match in re.finditer(others, response)) if others else ()
+    return TextPair(prompt=prompt, response=response, others=spans)
 
 
 def load_text_pairs(

@@ -9,13 +9,14 @@ from textgym.agents.supervised.sft import (
     EncodedPair,
     SFTConfig,
     encode_pair,
+    encode_turns,
     end_token,
     held_out_losses,
     save_language_model,
     token_losses,
     train_sft,
 )
-from textgym.agents.supervised.text_data import TextPair
+from textgym.agents.supervised.text_data import TextPair, conversation_pair
 from textgym.intervals import Estimate
 from textgym.tokenizer import load_tokenizer
 
@@ -66,6 +67,39 @@ def test_encoding_cuts_the_beginning_of_prompts_and_the_end_of_responses(tiny_to
     short = SFTConfig(tokenizer="x", max_prompt_tokens=2, max_response_tokens=1)
     cut = encode_pair(pair, tokenizer, short)
     assert list(cut.ids) == [*prompt[-2:], response[0]]
+
+
+def test_turns_that_others_say_are_context_and_never_learned(make_tiny_model):
+    model = make_tiny_model()
+    talk = EncodedPair(
+        ids=(5, 6, 7, 8, 9, 4, 3), prompt_length=2, is_own=(True, False, False, True, True)
+    )
+    plain = EncodedPair(ids=(9, 2, 6), prompt_length=1)
+    with torch.no_grad():
+        losses, rows = token_losses(model, [talk, plain])
+        everything, _ = token_losses(model, [talk], "all")
+    every = dict(zip(range(1, 7), reference_losses(model, talk, 1), strict=True))
+    expected = [every[2], every[5], every[6], *reference_losses(model, plain, 1)]
+    assert losses.tolist() == pytest.approx(expected, abs=1e-5)
+    assert rows.tolist() == [0, 0, 0, 1, 1]
+    assert everything.tolist() == pytest.approx([every[t] for t in (1, 2, 5, 6)], abs=1e-5)
+    sums, counts = held_out_losses(model, [talk, plain], batch_tokens=100)
+    assert counts.tolist() == [3, 2]
+    assert sums[0] == pytest.approx(every[2] + every[5] + every[6], abs=1e-4)
+
+
+def test_each_own_turn_ends_with_an_end_token(tiny_tokenizer_folder):
+    tokenizer = load_tokenizer(tiny_tokenizer_folder)
+    pair = conversation_pair("my friend", " go home\nYou: that\nI: later", r"\nYou:[^\n]*\nI:")
+    assert pair.turns == ((True, " go home"), (False, "\nYou: that\nI:"), (True, " later"))
+    own, other, last = (tokenizer.encode(text) for _, text in pair.turns)
+    eos = list(tokenizer.eos_ids)
+    ids, is_own = encode_turns(pair, tokenizer)
+    assert ids == [*own, *eos, *other, *last, *eos]
+    assert is_own == [True] * (len(own) + 1) + [False] * len(other) + [True] * (len(last) + 1)
+    settings = SFTConfig(tokenizer="x", max_prompt_tokens=9, max_response_tokens=len(ids) - 2)
+    cut = encode_pair(pair, tokenizer, settings)
+    assert cut.is_own == tuple(is_own[:-2]) and len(cut.ids) == cut.prompt_length + len(ids) - 2
 
 
 def config(folder, **changes):

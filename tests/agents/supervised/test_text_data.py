@@ -105,3 +105,18 @@ def test_real_files():
     )
     assert len(papers) >= 1988
     assert all(pair.prompt.endswith("TL;DR:") for pair in papers)
+
+
+def test_parts_of_a_response_that_others_say() -> None:
+    pair = TextPair(prompt="p", response="ab-cd", others=((0, 1), (3, 5)))
+    assert pair.turns == ((False, "a"), (True, "b-"), (False, "cd"))
+    assert TextPair(prompt="p", response="ab").turns == ((True, "ab"),)
+    for others in (((2, 1),), ((0, 3), (2, 4)), ((4, 9),)):
+        with pytest.raises(ValueError, match="parts of a response of 5 characters, in order, got"):
+            TextPair(prompt="p", response="ab-cd", others=others)
+
+
+def test_others_in_references_are_found_by_their_expression() -> None:
+    source = [Prompt(prompt_id=0, text="Q:", references=("a [b] c", "d"))]
+    first, second = pairs_from_prompts(source, others=r"\[.\]")
+    assert first.turns == ((True, " a "), (False, "[b]"), (True, " c")) and not second.others

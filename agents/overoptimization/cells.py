@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 _N_NORMALISATION = 512  # reference responses on which a reward model gets mean 0 and deviation 1
 _N_CALIBRATION = 256  # reference responses that the alarms are calibrated on
-_N_WATCHED = 64  # responses of a rollout that the ensemble reads
+_N_WATCHED = 192  # responses of a rollout that the ensemble reads
 
 
 def measure(config: StudyConfig, folder: StudyFolder, cell: Cell) -> Row:

@@ -253,5 +253,6 @@ def _config(config_class: type[TabularConfig], kwargs: dict[str, Any]) -> Tabula
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-            raise TypeError(f"unknown environment argument {name!r}{hint}")
+            # Python's own words, which TorchRL looks for when it offers `frameskip`.
+            raise TypeError(f"got an unexpected keyword argument {name!r}{hint}")
     return config_class(**kwargs)

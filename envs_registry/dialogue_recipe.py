@@ -1,0 +1,56 @@
+"""How the bundled models of RLHF-Dialogue-v0 are built, as data for `textgym build`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textgym.envs_registry.dialogue_desk.gold import OTHERS, DialogueGold
+from textgym.envs_registry.dialogue_desk.source import DialoguePrompts, HastyDialogues
+from textgym.envs_registry.recipes import BundleParts
+
+ENV_ID = "RLHF-Dialogue-v0"
+
+# Keyword arguments of `textgym.agents.bundles.bundle_recipe.BundleRecipe`.
+RECIPE: dict[str, Any] = {
+    "env_id": ENV_ID,
+    "data_seed": 0,
+    "seed": 0,
+    "vocab_size": 512,
+    "model": "scratch:llama,layers=4,width=96,heads=4,mlp=256,positions=512",
+    "max_prompt_tokens": 40,
+    "max_new_tokens": 80,
+    "max_reply_tokens": 96,
+    "others": OTHERS,
+    "n_tokenizer_posts": 10_000,
+    "n_sft_posts": 20_000,
+    "sft_batch_tokens": 2048,
+    "sft_learning_rate": 3e-3,
+    "n_comparison_prompts": 3_000,
+    "responses_per_prompt": 2,
+    "teacher_temperature": 0.25,
+    "teacher_mistake_rate": 0.02,
+    "reward_epochs": 2.0,
+    "reward_batch_tokens": 2048,
+    "reward_learning_rate": 1e-3,
+    "n_normalisation": 512,
+    "n_held_out_prompts": 500,
+    "n_evaluation": 512,
+}
+
+# What `--quick` changes: every stage runs, nothing is learned well.
+QUICK: dict[str, Any] = {
+    "n_tokenizer_posts": 2_000,
+    "n_sft_posts": 2_000,
+    "n_comparison_prompts": 300,
+    "n_normalisation": 64,
+    "n_held_out_prompts": 64,
+    "n_evaluation": 64,
+}
+
+BUILD = BundleParts(
+    recipe=RECIPE,
+    quick=QUICK,
+    source=HastyDialogues,
+    gold=DialogueGold,
+    evaluation=DialoguePrompts,
+)

@@ -110,7 +110,8 @@ def update_bytes(
     )
     is_action = torch.zeros((num_micro_batches, width), dtype=torch.bool, device=device)
     is_action[:, prompt:] = True
-    ids = torch.zeros((num_micro_batches, width), dtype=torch.int64, device=device)
+    # A prompt for each segment, so that none is read for several at once.
+    ids = torch.arange(num_micro_batches, device=device)[:, None].repeat(1, width)
     lengths = torch.full((num_micro_batches,), prompt, device=device)
     actions = ids[is_action]
     with LiveBytes() as live:

@@ -32,7 +32,12 @@ BUNDLED, SMALL, LARGE = (
 
 
 def case(
-    model: str | None, n_envs: int, response: int, *, gradient_checkpointing: bool = False
+    model: str | None,
+    n_envs: int,
+    response: int,
+    *,
+    gradient_checkpointing: bool = False,
+    group_size: int = 1,
 ) -> dict[str, Any]:
     """Return one case; a rollout has twice the longest response of steps."""
     return {
@@ -41,6 +46,7 @@ def case(
         "response": response,
         "n_steps": 2 * response,
         "gradient_checkpointing": gradient_checkpointing,
+        "group_size": group_size,
     }
 
 
@@ -49,6 +55,8 @@ CASES = (
     *QUICK,
     case(BUNDLED, 64, 48),
     case(BUNDLED, 64, 48, gradient_checkpointing=True),
+    case(BUNDLED, 64, 48, group_size=4),
+    case(BUNDLED, 64, 48, group_size=4, gradient_checkpointing=True),
     case(BUNDLED, 16, 128),
     case(SMALL, 16, 48),
     case(SMALL, 16, 96),
@@ -98,13 +106,20 @@ def buffer_bytes_per_transition() -> dict[str, float]:
 def row(found: dict[str, Any]) -> tuple[Any, ...]:
     """Return one line of the table."""
     return (
-        (found["model"] or "bundled") + (", checkpointing" * found["gradient_checkpointing"]),
+        _name(found),
         f"{found['parameters'] / 1e6:.1f} M",
         found["n_envs"],
         found["response"],
         f"{found['estimate'] / MIB:,.0f}",
         f"{found['measured'] / MIB:,.0f}",
         f"{found['estimate'] / found['measured']:.2f}",
+    )
+
+
+def _name(found: dict[str, Any]) -> str:
+    groups = f", groups of {found['group_size']}" * (found["group_size"] > 1)
+    return (
+        (found["model"] or "bundled") + groups + ", checkpointing" * found["gradient_checkpointing"]
     )
 
 

@@ -11,7 +11,7 @@ import gymnasium as gym
 import torch
 
 import textgym.agents
-from textgym.agents.rollouts.memory_estimate import iteration_shape
+from textgym.agents.rollouts.iteration_shape import iteration_shape
 
 ENV_ID = "RLHF-Summarize-v0"
 # Loads every library and module that an iteration uses; its own tensors are next to nothing.
@@ -21,6 +21,7 @@ WARM_UP = {
     "response": 4,
     "n_steps": 8,
     "gradient_checkpointing": False,
+    "group_size": 1,
 }
 
 
@@ -44,7 +45,11 @@ def peak_bytes(device: str) -> int:
 
 def play_and_update(case: dict[str, Any], device: str) -> Any:
     """Run one iteration of PPO and return the agent with its `estimate` of that."""
-    kwargs = {"max_new_tokens": case["response"], "device": device}
+    kwargs = {
+        "max_new_tokens": case["response"],
+        "group_size": case["group_size"],
+        "device": device,
+    }
     env = gym.make_vec(ENV_ID, num_envs=case["n_envs"], **kwargs)
     policy_kwargs = {"gradient_checkpointing": case["gradient_checkpointing"]}
     if case["model"] is not None:

@@ -122,7 +122,8 @@ class LanguageModelPolicy(PolicyNetworks):
             states = _states(self._critic_trunk, group)
         return (self._values(states).flatten(),)
 
-    def _can_share_prompts(self) -> bool:
+    def can_share_prompts(self) -> bool:
+        """Whether the update may read a prompt once for all segments that share it."""
         trunks = [parts[0] for parts in (self._parts, self._value_trunk) if parts]
         return all(can_share_prompts(trunk, self.width) for trunk in trunks)
 

@@ -54,13 +54,18 @@ def deal_micro_batches(
     heads, tails = prompt_lengths - 1, lengths - prompt_lengths + 1
     shared = int(heads[first].sum() + tails.sum())
     is_possible = len(first) < len(lengths) and heads.min() > 0 and tails.min() > 0
-    if not (is_possible and shared <= WORTHWHILE * lengths.sum() and can_share()):
+    if not (is_possible and is_worthwhile(shared, int(lengths.sum())) and can_share()):
         return [MicroBatch(segments=rows) for rows in sorted_batches(lengths, token_budget)]
     batches = _with_shared_prompts(families, heads, tails, token_budget)
     return [
         MicroBatch(segments=rows, owners=np.unique(families[rows], return_inverse=True)[1])
         for rows in batches
     ]
+
+
+def is_worthwhile(shared: float, plain: float) -> bool:
+    """Whether reading shared prompts once, `shared` tokens in all, beats reading `plain` ones."""
+    return shared <= WORTHWHILE * plain
 
 
 def prompt_families(ids: np.ndarray, prompt_lengths: np.ndarray) -> np.ndarray:

@@ -173,7 +173,7 @@ class TransformerPolicy(LanguageModelPolicy):
             actions=actions.long().flatten(),
             empty_id=self.vocab_size,
             token_budget=self.micro_batch_budget,
-            can_share=self._can_share_prompts,
+            can_share=self.can_share_prompts,
         )
         return values, log_probs, None if self.entropy == "none" else entropies
 
@@ -197,7 +197,7 @@ class TransformerPolicy(LanguageModelPolicy):
                 actions=th.zeros(int(is_action.sum()), dtype=th.int64, device=self.device),
                 empty_id=self.vocab_size,
                 token_budget=self.micro_batch_budget,
-                can_share=self._can_share_prompts,
+                can_share=self.can_share_prompts,
             )
         return values
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
 import torch as th
 from torch import nn
 
-from textgym.agents.policies.model_building import model_kind
+from textgym.agents.policies.prompt_families import ROW_TOKENS_PER_BUDGET, is_worthwhile
 from textgym.agents.policies.transformer_policy import TransformerPolicy
+from textgym.agents.rollouts.iteration_shape import IterationShape, iteration_shape
 from textgym.agents.rollouts.task_facts import settling_env
 from textgym.models.loading import load_causal_lm
 from textgym.models.sampling import LOGITS_PER_CHUNK, is_recomputed
+from textgym.models.shared_prompts import SharedPrompts, states_after_prompts
 from textgym.models.trunk import hidden_states
 from textgym.rewards.composed import WeightedSum
 from textgym.rewards.learned import RewardModel
@@ -30,8 +31,8 @@ LOGITS_COPIES = 5
 LOGITS_KEPT = 4
 # (N, L) int64 arrays that live at once in a step: the state, two observations, copies and masks.
 OBSERVATIONS = 6
-# Prompts that are encoded to learn how long they and people's responses to them are.
-PROMPTS_LOOKED_AT = 32
+# Segments of one prompt on which what autograd keeps is counted, at most.
+MOST_ROWS_PROBED = 8
 # Longest sequence on which the activations of a token are counted.
 LONGEST_PROBE = 256
 # Numbers that an optimiser keeps per weight; others are taken to keep as many as Adam.
@@ -86,84 +87,11 @@ def amount(size: float) -> str:
     return f"{size / GIB:.2g}" if size < 9.95 * GIB else f"{size / GIB:.0f}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class IterationShape:
-    """Sizes of one iteration in tokens.
-
-    Attributes:
-        prompt_tokens: Mean length of a prompt.
-        response_tokens: Mean length of a response.
-        width: L.
-        n_envs: N.
-        n_steps: Steps per environment.
-        batch_size: Transitions aimed at per minibatch, None for the whole rollout.
-        is_cut: Whether the rollout's end cuts episodes, which are then read in two rollouts.
-    """
-
-    prompt_tokens: float
-    response_tokens: float
-    width: int
-    n_envs: int
-    n_steps: int
-    batch_size: int | None
-    is_cut: bool
-
-    @property
-    def n_transitions(self) -> int:
-        """Actions of a rollout."""
-        return self.n_envs * self.n_steps
-
-    @property
-    def rollout_tokens(self) -> float:
-        """Tokens of all segments of a rollout, contexts included."""
-        episodes = self.n_steps / self.response_tokens
-        row = episodes * (self.prompt_tokens + self.response_tokens)
-        if self.is_cut:
-            row += self.prompt_tokens + self.response_tokens / 2
-        return self.n_envs * row
-
-    @property
-    def n_minibatches(self) -> int:
-        """Minibatches that the buffer deals."""
-        return 1 if self.batch_size is None else max(1, round(self.n_transitions / self.batch_size))
-
-    @property
-    def minibatch_tokens(self) -> float:
-        """Tokens of one minibatch, contexts included."""
-        return self.rollout_tokens / self.n_minibatches
-
-    @property
-    def actions_per_token(self) -> float:
-        """Share of a minibatch's tokens that are actions."""
-        return self.n_transitions / self.rollout_tokens
-
-
-def iteration_shape(agent: Any) -> IterationShape:
-    """Read the sizes off an agent and its environment; how long responses are is assumed.
-
-    A model from scratch hardly ever draws an end token, so its responses are as long as they may
-    be. Others are taken to write as much as the people whose responses come with the prompts, and
-    half of what they may where there are none.
-    """
-    task = agent.env.get_attr("task")[0]
-    longest = task.config.max_new_tokens
-    never_ends = model_kind(agent.policy.model) == "scratch"
-    return IterationShape(
-        prompt_tokens=_mean_prompt_tokens(task),
-        response_tokens=longest if never_ends else _mean_reference_tokens(task),
-        width=agent.policy.width,
-        n_envs=agent.n_envs,
-        n_steps=agent.n_steps,
-        batch_size=agent.batch_size if "batch_size" in vars(agent) else None,
-        is_cut=not (never_ends and agent.n_steps % longest == 0),
-    )
-
-
 def estimate_memory(agent: Any, shape: IterationShape | None = None) -> MemoryEstimate:
     """Estimate the peak of one iteration of PPO or A2C.
 
     The activations of a token are counted, not guessed: one short forward with gradients notes
-    what autograd keeps.
+    what autograd keeps, of segments that share a prompt where the update reads them so.
 
     Args:
         agent: With its environment and policy.
@@ -197,22 +125,6 @@ def estimate_memory(agent: Any, shape: IterationShape | None = None) -> MemoryEs
         activations=_activation_bytes(policy, held, shape),
         logits=_logits_bytes(policy, shape),
     )
-
-
-def _mean_prompt_tokens(task: Any) -> float:
-    count = min(PROMPTS_LOOKED_AT, len(task.prompts))
-    lengths = [len(task.tokenizer.encode(task.prompts[i].text)) for i in range(count)]
-    return float(np.minimum(lengths, task.config.max_prompt_tokens).mean())
-
-
-def _mean_reference_tokens(task: Any) -> float:
-    """Mean length of people's responses, their end token included."""
-    longest = task.config.max_new_tokens
-    prompts = [task.prompts[i] for i in range(min(PROMPTS_LOOKED_AT, len(task.prompts)))]
-    lengths = [len(task.tokenizer.encode(text)) + 1 for p in prompts for text in p.references]
-    if not lengths:
-        return max(1.0, longest / 2)
-    return float(np.clip(lengths, 1, longest).mean())
 
 
 def _storages(module: nn.Module) -> dict[int, int]:
@@ -251,19 +163,37 @@ def _cell_bytes(model: Any) -> int:
     return 2 * config.num_hidden_layers * kv_heads * head_width * size
 
 
-def _micro_batch_tokens(policy: TransformerPolicy, shape: IterationShape) -> float:
-    return min(shape.minibatch_tokens, max(policy.micro_batch_budget, shape.width))
+def _rows_of_a_prompt(policy: TransformerPolicy, shape: IterationShape) -> int:
+    """How many segments the update reads behind one prompt."""
+    head, tail = shape.prompt_tokens - 1, shape.response_tokens
+    fitting = max(1, int((policy.micro_batch_budget - head) // tail))
+    rows = min(MOST_ROWS_PROBED, fitting, round(shape.segments_per_prompt))
+    is_shared = (
+        head >= 1
+        and is_worthwhile(head + rows * tail, rows * (head + tail))
+        and policy.can_share_prompts()
+    )
+    return rows if is_shared else 1
+
+
+def _micro_batch_tokens(policy: TransformerPolicy, shape: IterationShape, rows: int) -> float:
+    """Tokens of one micro-batch, those of a shared prompt counted for each of `rows` segments."""
+    head, tail = shape.prompt_tokens - 1, shape.response_tokens
+    shared = min(ROW_TOKENS_PER_BUDGET, rows * (head + tail) / (head + rows * tail))
+    budget = max(policy.micro_batch_budget, shape.width)
+    return min(shape.minibatch_tokens, budget * shared)
 
 
 def _activation_bytes(policy: TransformerPolicy, models: list[Any], shape: IterationShape) -> int:
-    per_token = sum(_kept_per_token(policy, model.base_model, shape.width) for model in models)
+    rows = _rows_of_a_prompt(policy, shape)
+    per_token = sum(_kept_per_token(policy, model.base_model, shape, rows) for model in models)
     tokens = shape.minibatch_tokens
     if policy.gradient_checkpointing:
         # A heap keeps about as much of the micro-batches before: their blocks are of other sizes.
         copies = 2 if policy.device.type == "cpu" else 1
-        tokens = copies * _micro_batch_tokens(policy, shape)
+        tokens = copies * _micro_batch_tokens(policy, shape, rows)
     per_action = 0.0
-    actions = int(_micro_batch_tokens(policy, shape) * shape.actions_per_token)
+    actions = int(_micro_batch_tokens(policy, shape, rows) * shape.actions_per_token)
     if not is_recomputed(actions, _head_rows(policy)):
         kept = LOGITS_KEPT if policy.entropy == "gradient" else 1
         per_action = kept * FLOAT32 * policy.rules.num_actions
@@ -275,15 +205,17 @@ def _head_rows(policy: TransformerPolicy) -> int:
 
 
 def _logits_bytes(policy: TransformerPolicy, shape: IterationShape) -> int:
-    actions = _micro_batch_tokens(policy, shape) * shape.actions_per_token
+    rows = _rows_of_a_prompt(policy, shape)
+    actions = _micro_batch_tokens(policy, shape, rows) * shape.actions_per_token
     chunk = max(1, LOGITS_PER_CHUNK // _head_rows(policy))
-    rows = max(min(actions, chunk), shape.n_envs)
-    return int(LOGITS_COPIES * FLOAT32 * rows * policy.rules.num_actions)
+    states = max(min(actions, chunk), shape.n_envs)
+    return int(LOGITS_COPIES * FLOAT32 * states * policy.rules.num_actions)
 
 
-def _kept_per_token(policy: TransformerPolicy, trunk: nn.Module, width: int) -> float:
-    """Bytes that autograd keeps of one token, counted on one sequence."""
-    length = min(width, LONGEST_PROBE)
+def _kept_per_token(
+    policy: TransformerPolicy, trunk: nn.Module, shape: IterationShape, rows: int
+) -> float:
+    """Bytes that autograd keeps of one token, counted on one sequence or on rows of one prompt."""
     weights = set(_storages(trunk))
     kept: dict[int, int] = {}
 
@@ -293,13 +225,34 @@ def _kept_per_token(policy: TransformerPolicy, trunk: nn.Module, width: int) -> 
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    ids = th.zeros((1, length), dtype=th.int64, device=policy.device)
     is_half = policy.precision == "bfloat16"
     with (
         th.enable_grad(),
         th.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
         th.autocast(policy.device.type, dtype=th.bfloat16, enabled=is_half),
     ):
-        states = hidden_states(trunk, ids)
+        states, num_tokens = _probe(trunk, shape, rows, policy.device)
     del states
-    return sum(kept.values()) / length
+    return sum(kept.values()) / num_tokens
+
+
+def _probe(
+    trunk: nn.Module, shape: IterationShape, rows: int, device: th.device
+) -> tuple[th.Tensor, int]:
+    """Run a short forward as the update does; gives its states and the tokens of its segments."""
+    if rows == 1:
+        length = min(shape.width, LONGEST_PROBE)
+        return hidden_states(trunk, th.zeros((1, length), dtype=th.int64, device=device)), length
+    scale = min(1.0, LONGEST_PROBE / shape.width)
+    prompt = max(2, round(scale * shape.prompt_tokens))
+    length = prompt - 1 + max(1, round(scale * shape.response_tokens))
+    place = th.arange(rows * (length - prompt + 1), device=device)
+    nothing = th.zeros(rows, dtype=th.int64, device=device)
+    states = states_after_prompts(
+        trunk,
+        th.zeros((rows, length), dtype=th.int64, device=device),
+        place // (length - prompt + 1),
+        prompt - 1 + place % (length - prompt + 1),
+        SharedPrompts(lengths=nothing + prompt, owners=nothing, first=nothing[:1]),
+    )
+    return states, rows * length

@@ -45,7 +45,7 @@ def test_shared_prompts_equal_naive(
         expected = naive(policy, packed, 1.0) if value == "shared" else None
     shared = gradients(policy, packed), evaluate(policy, packed)
     assert num_prompts == [3, 3]  # one forward of all, with three different prompts
-    monkeypatch.setattr(policy, "_can_share_prompts", lambda: False)
+    monkeypatch.setattr(policy, "can_share_prompts", lambda: False)
     plain = gradients(policy, packed), evaluate(policy, packed)
     assert num_prompts == [3, 3, None, None]
     for ours, theirs in zip(shared[1], expected or plain[1], strict=True):
@@ -86,7 +86,7 @@ def test_shared_prompts_under_masks_adapters_checkpoints_and_padded_vocabularies
     num_prompts = watch_groups(policy, monkeypatch)
     shared = gradients(policy, packed), evaluate(policy, packed)
     assert num_prompts and None not in num_prompts
-    monkeypatch.setattr(policy, "_can_share_prompts", lambda: False)
+    monkeypatch.setattr(policy, "can_share_prompts", lambda: False)
     plain = gradients(policy, packed), evaluate(policy, packed)
     for ours, theirs in zip(shared[1], plain[1], strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
@@ -102,7 +102,7 @@ def test_shared_prompts_in_bfloat16_differ_as_little_as_bfloat16_does(
     num_prompts = watch_groups(policy, monkeypatch)
     expected = evaluate(exact, packed)[1]
     shared = np.abs(evaluate(policy, packed)[1] - expected).max()
-    monkeypatch.setattr(policy, "_can_share_prompts", lambda: False)
+    monkeypatch.setattr(policy, "can_share_prompts", lambda: False)
     plain = np.abs(evaluate(policy, packed)[1] - expected).max()
     assert num_prompts == [3, None]
     assert 0 < shared < max(2 * plain, 0.05)

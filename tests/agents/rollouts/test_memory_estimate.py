@@ -6,18 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch as th
 
 from textgym.agents import A2C, PPO
-from textgym.agents.rollouts.memory_estimate import (
-    GIB,
-    IterationShape,
-    MemoryEstimate,
-    estimate_memory,
-    iteration_shape,
-)
+from textgym.agents.rollouts.iteration_shape import iteration_shape
+from textgym.agents.rollouts.memory_estimate import GIB, MemoryEstimate, estimate_memory
 
 MakeEnv = Callable[..., Any]
 PARTS = ("weights", "reference", "reward_model", "gradients", "optimizer_state", "kv_slots")
@@ -28,23 +22,6 @@ def test_the_line_names_the_total_and_the_largest_parts() -> None:
     estimate = MemoryEstimate(**sizes)
     assert estimate.total == 3 * GIB // 4
     assert estimate.line().startswith("memory: about 0.75 GiB (activations 0.5, logits 0.25, ")
-
-
-def test_tokens_of_an_iteration_by_hand() -> None:
-    shape = IterationShape(
-        prompt_tokens=10,
-        response_tokens=4,
-        width=18,
-        n_envs=3,
-        n_steps=8,
-        batch_size=12,
-        is_cut=False,
-    )
-    # Two episodes of 14 tokens in each of 3 rows; 24 transitions in minibatches of 12.
-    assert shape.rollout_tokens == 84 and shape.n_minibatches == 2
-    assert shape.minibatch_tokens == 42 and shape.actions_per_token == pytest.approx(24 / 84)
-    assert replace(shape, is_cut=True).rollout_tokens == 84 + 3 * 12
-    assert replace(shape, batch_size=None).minibatch_tokens == 84
 
 
 def test_parts_that_are_known_exactly(make_text_env: MakeEnv) -> None:
@@ -103,32 +80,6 @@ def test_checkpointing_and_optimiser_count(make_text_env: MakeEnv) -> None:
     whole = estimate_memory(PPO("TransformerPolicy", env, batch_size=None, **kwargs))
     policy_kwargs = {"gradient_checkpointing": True, "micro_batch_tokens": 128}
     saved = PPO("TransformerPolicy", env, batch_size=None, policy_kwargs=policy_kwargs, **kwargs)
-    assert estimate_memory(saved).activations < whole.activations / 3
+    assert estimate_memory(saved).activations < whole.activations / 2
     sgd = {"optimizer_class": th.optim.SGD, "optimizer_kwargs": {}}
     assert estimate_memory(A2C("TransformerPolicy", env, policy_kwargs=sgd)).optimizer_state == 0
-
-
-def test_a_fresh_model_is_taken_not_to_end(make_text_env: MakeEnv) -> None:
-    env = make_text_env(num_envs=2)
-    longest = env.unwrapped.max_new_tokens
-    kwargs = {"model": "scratch:llama,layers=1,width=8,heads=2"}
-    fresh = PPO("TransformerPolicy", env, n_steps=longest, policy_kwargs=kwargs, seed=0)
-    assert iteration_shape(fresh).response_tokens == longest
-    assert not iteration_shape(fresh).is_cut
-    trained = PPO("TransformerPolicy", env, n_steps=longest, seed=0)
-    assert iteration_shape(trained).response_tokens == longest / 2
-    assert iteration_shape(trained).is_cut
-
-
-def test_others_write_as_much_as_people_do() -> None:
-    env = gym.make_vec("RLHF-Summarize-v0", num_envs=2)
-    task = env.unwrapped.task  # type: ignore[attr-defined]
-    lengths = [
-        min(
-            len(task.tokenizer.encode(task.prompts[i].references[0])) + 1,
-            task.config.max_new_tokens,
-        )
-        for i in range(32)
-    ]
-    agent = PPO("TransformerPolicy", env, seed=0)
-    assert iteration_shape(agent).response_tokens == pytest.approx(sum(lengths) / 32)

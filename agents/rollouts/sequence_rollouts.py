@@ -154,6 +154,8 @@ class SequenceRollouts(OnPolicyAlgorithm):
         assert self.env is not None
         self.facts = TaskFacts.of(self.env)
         self.policy.mask_fn = self.facts.mask_fn
+        self.rollout_buffer.group_size = group_size(self.env)
+        self._fits = False
         if self.kl_controller is None:
             self.kl_controller = self._new_kl_controller(self.env)
 

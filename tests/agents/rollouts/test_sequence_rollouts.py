@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -212,6 +213,19 @@ def test_groups_drop_waiting_steps(make_text_env: MakeEnv) -> None:
         assert 0 < n_transitions < 6 * 14
         assert ratio < 1e-4
     assert max(info["l"] for info in watch.seen[-1][2]) <= 6
+
+
+def test_groups_are_those_of_the_environment_that_is_set(
+    make_text_env: MakeEnv, tmp_path: Path
+) -> None:
+    agent = PPO("TransformerPolicy", make_text_env(num_envs=6), n_steps=2, seed=0)
+    assert agent.rollout_buffer.group_size == 1
+    agent.save(tmp_path / "agent")
+    grouped = make_text_env(num_envs=6, group_size=3)
+    for other in (agent, PPO.load(tmp_path / "agent")):
+        other.set_env(grouped)
+        assert other.rollout_buffer.group_size == 3
+    assert PPO.load(tmp_path / "agent", env=grouped).rollout_buffer.group_size == 3
 
 
 class CutAfter(VectorWrapper):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ TokenIds = tuple[int, ...]
 
 # An environment that answers (`textgym.turns`) adds "overflow" and the reasons of its own.
 FINISH_REASONS = ("eos", "stop", "length")
+ENDED_METRIC = "ended_"  # before a reason: the share of episodes that ended for it
 _REASON = re.compile(r"[a-z][a-z_]*")
 
 
@@ -102,3 +103,8 @@ def check_finish_reason(reason: str) -> None:
             f"finish_reason must be one of {FINISH_REASONS} or another word of a-z and '_', "
             f"got {reason!r}"
         )
+
+
+def own_reasons(reasons: Iterable[str]) -> tuple[str, ...]:
+    """Return the reasons among these that only an environment that answers gives, sorted."""
+    return tuple(sorted({reason for reason in reasons if reason} - set(FINISH_REASONS)))

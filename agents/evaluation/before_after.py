@@ -17,7 +17,7 @@ from textgym.agents.evaluation.held_out import (
 from textgym.agents.evaluation.judges import Judge
 from textgym.agents.evaluation.policy_sources import reference_policy
 from textgym.intervals import Estimate
-from textgym.types import Episode
+from textgym.types import ENDED_METRIC, Episode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +80,15 @@ def comparison_table(result: BeforeAfter, metrics: tuple[str, ...] = ()) -> str:
     """
     wanted = metrics or tuple(METRIC_TITLES)
     known = [name for name in wanted if name in result.after.metrics]
+    found = {**(result.before.metrics if result.before else {}), **result.after.metrics}
+    known += sorted(name for name in found if name.startswith(ENDED_METRIC))
     head = f"{'':32}  {'reference':>18}  {'trained':>18}"
     lines = [head.rstrip() if result.before else f"{'':32}  {'trained':>18}"]
     for name in known:
         cells = [] if result.before is None else [_cell(result.before.metrics.get(name))]
-        cells.append(_cell(result.after.metrics[name]))
-        lines.append(f"{METRIC_TITLES[name]:32}  " + "  ".join(f"{cell:>18}" for cell in cells))
+        cells.append(_cell(result.after.metrics.get(name)))
+        title = METRIC_TITLES.get(name) or f"ended {name.removeprefix(ENDED_METRIC)!r}"
+        lines.append(f"{title:32}  " + "  ".join(f"{cell:>18}" for cell in cells))
     count = len(result.after.episodes)
     judged = f"; wins judged by {result.after.judge}" if "win_rate" in known else ""
     lines.append(f"({count} held-out responses, ± half of the 95 % interval{judged})")

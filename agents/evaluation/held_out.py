@@ -25,7 +25,7 @@ from textgym.intervals import (
     wilson_interval,
 )
 from textgym.rollout import rollout
-from textgym.types import Episode
+from textgym.types import ENDED_METRIC, Episode, own_reasons
 
 ROUGE_TYPES = {"rouge1": "rouge1", "rouge2": "rouge2", "rouge_l": "rougeL"}
 METRIC_TITLES = {
@@ -225,6 +225,10 @@ def episode_metrics(
     metrics["length"] = mean_interval([len(episode.action_ids) for episode in episodes])
     ended = sum(episode.finish_reason == "eos" for episode in episodes)
     metrics["eos_rate"] = wilson_interval(ended, len(episodes))
+    reasons = [episode.finish_reason for episode in episodes]
+    for reason in own_reasons(reasons):
+        count = reasons.count(reason)
+        metrics[ENDED_METRIC + reason] = wilson_interval(count, len(episodes))
     metrics.update(rouge(episodes))
     if has_reference:
         metrics["ref_perplexity"] = ref_perplexity(episodes)

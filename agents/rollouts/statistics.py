@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from textgym.types import ENDED_METRIC, own_reasons
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
@@ -21,7 +23,7 @@ class Sample:
         response: Decoded response.
         score: The reward's number, None where unknown.
         gold_score: The hidden true utility, None where the task has none.
-        finish_reason: "eos", "stop" or "length".
+        finish_reason: As in `Episode`.
         timestep: `num_timesteps` at the end of the rollout that saw it.
     """
 
@@ -42,7 +44,7 @@ class EpisodeEnd:
         row: Environment.
         score: None where unknown.
         gold_score: None where the task has none.
-        finish_reason: "eos", "stop" or "length"; "" where unknown.
+        finish_reason: As in `Episode`; "" where unknown.
         ref_log_prob: log pi_ref of the whole response, nats; None where unknown.
         is_answered: False where a teacher was asked for the score and had not answered: nothing is
             learned from the episode.
@@ -174,6 +176,10 @@ def rollout_metrics(
         "eos_rate": _mean(
             float(e.end.finish_reason == "eos") for e in episodes if e.end.finish_reason
         ),
+        **{
+            ENDED_METRIC + reason: _mean(float(e.end.finish_reason == reason) for e in episodes)
+            for reason in own_reasons(e.end.finish_reason for e in episodes)
+        },
         "entropy": float(-log_probs.mean()) if log_probs.size else None,
         "episodes": float(len(episodes)),
     }

@@ -68,6 +68,15 @@ def test_metrics_by_hand() -> None:
     }
 
 
+def test_reasons_of_environments_that_answer_are_counted() -> None:
+    reasons = ("solved", "given_up", "solved", "length")
+    ends = [EpisodeEnd(step=0, row=i, finish_reason=reason) for i, reason in enumerate(reasons)]
+    episodes = count(EpisodeTally(4), [[True] * 4], ends=ends)
+    got = rollout_metrics(episodes, kl_coef=0.5, log_probs=np.array([-1.0]))
+    ended = {name: value for name, value in got.items() if "ended" in name}
+    assert ended == {"rollout/ended_solved": 0.5, "rollout/ended_given_up": 0.25}
+
+
 def test_no_episode_leaves_means_out() -> None:
     got = rollout_metrics([], kl_coef=0.5, log_probs=np.array([-1.0]))
     assert set(got) == {"rollout/kl_coef", "rollout/entropy", "rollout/episodes"}

@@ -16,8 +16,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tests import two_turns
 from tests.two_turns import ACTION_TOKENS, EMPTY, X, Y
 from textgym.agents import PPO
-from textgym.agents.evaluation.held_out import response_log_probs
+from textgym.agents.evaluation.before_after import BeforeAfter, comparison_table
+from textgym.agents.evaluation.held_out import Evaluation, episode_metrics, response_log_probs
 from textgym.agents.policies.packed_evaluation import PackedGroup
+from textgym.episode_list import EpisodeList
 from textgym.rollout import rollout
 from textgym.token_env import TokenEnv
 from textgym.turns import split_turns
@@ -200,6 +202,23 @@ def test_log_probs_of_whole_episodes_leave_the_environments_words_out() -> None:
                     expected.append(float(choice.logits[0, ACTION_TOKENS.index(token)]))
                 state.append(token)
         np.testing.assert_allclose(log_probs, expected, atol=1e-5)
+
+
+def test_how_conversations_ended_is_measured_and_shown() -> None:
+    episodes = rollout(make_env(), None, 40, seed=0)
+    shares = {r: sum(e.finish_reason == r for e in episodes) / 40 for r in ("solved", "given_up")}
+    metrics = episode_metrics(episodes)
+    assert {r: metrics[f"ended_{r}"].mean for r in shares} == pytest.approx(shares)
+    assert metrics["length"].mean == np.mean([len(e.action_ids) for e in episodes])
+    solved = [e for e in episodes if e.finish_reason == "solved"]
+    before, after = (
+        Evaluation(metrics=episode_metrics(e), episodes=e, reference_episodes=e, judge=None)
+        for e in (EpisodeList(episodes), EpisodeList(solved))
+    )
+    table = comparison_table(BeforeAfter(before=before, after=after), ("length",))
+    lines = {line.split("  ")[0]: line for line in table.splitlines()}
+    assert "1.000" in lines["ended 'solved'"]
+    assert lines["ended 'given_up'"].split()[-1] == "-"
 
 
 def test_ppo_finds_the_best_conversation() -> None:

@@ -21,6 +21,7 @@ PACKAGES = {
 # Lower never imports higher; within one line a module may import its neighbours, without cycles.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.types", "textgym.episode_html", "textgym.callables", "textgym.process_guard"),
+    ("textgym.env_ids",),
     ("textgym.intervals",),
     ("textgym.feedback",),
     ("textgym.config", "textgym.prompts", "textgym.masks", "textgym.reference", "textgym.turns"),

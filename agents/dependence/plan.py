@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textgym.agents.storage.checkpoint import load_json, save_json
+from textgym.agents.runs.study_settings import claim_settings
 from textgym.feedback.prices import Budget, Prices
 from textgym.feedback.teachers import TeacherConfig
 
@@ -152,16 +152,8 @@ class DependenceFolder:
         """
         ours = {name: value for name, value in asdict(config).items() if name not in _GRID}
         ours["env_kwargs"] = dict(config.env_kwargs)
-        file = self.path / "study.json"
-        theirs = load_json(file) if file.is_file() else ours
-        for name in (f.name for f in fields(config) if f.name in ours):
-            if theirs.get(name) != ours[name]:
-                raise ValueError(
-                    f"{str(self.path)!r} holds a study with {name}={theirs.get(name)!r}, got "
-                    f"{ours[name]!r}; choose another output folder"
-                )
-        (self.path / "cells").mkdir(parents=True, exist_ok=True)
-        save_json(file, ours)
+        claim_settings(self.path / "study.json", ours)
+        (self.path / "cells").mkdir(exist_ok=True)
 
     @property
     def reference(self) -> Path:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from textgym.agents.storage.checkpoint import load_json, save_json
+from textgym.agents.runs.study_settings import claim_settings
+from textgym.agents.storage.checkpoint import load_json
 
 KINDS = ("reward", "best-of-n", "ppo")
 _GRID = ("data_sizes", "noises", "kl_coefs", "n_seeds")
@@ -130,20 +131,9 @@ class StudyFolder:
         Raises:
             ValueError: Another study lies there; the message names what differs.
         """
-        ours = _fixed(config)
-        file = self.path / "study.json"
-        if file.is_file():
-            theirs = load_json(file)
-            changed = [name for name, value in ours.items() if theirs.get(name) != value]
-            if changed:
-                name = changed[0]
-                raise ValueError(
-                    f"{str(self.path)!r} holds a study with {name}={theirs.get(name)!r}, got "
-                    f"{ours[name]!r}; choose another output folder"
-                )
+        claim_settings(self.path / "study.json", _fixed(config))
         for name in ("samples", "models", "cells"):
-            (self.path / name).mkdir(parents=True, exist_ok=True)
-        save_json(file, ours)
+            (self.path / name).mkdir(exist_ok=True)
 
     @property
     def evaluation(self) -> Path:

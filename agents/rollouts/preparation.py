@@ -18,6 +18,7 @@ from textgym.agents.policies.model_building import DEFAULT_SCRATCH, model_kind
 from textgym.agents.presets import AUTO_VALUE, SharedPreset
 from textgym.agents.rollouts.task_facts import TaskFacts, require_honest_rewards
 from textgym.agents.rollouts.vec_env_adapter import as_vec_env
+from textgym.env_ids import spec_of
 from textgym.env_parts import EnvParts
 from textgym.models.loading import resolve_device
 
@@ -124,7 +125,7 @@ def _text_vec_env(env: Any, n_envs: int, env_kwargs: Mapping[str, Any]) -> tuple
 
 def _is_without_text(env: Any) -> bool:
     if isinstance(env, str):
-        creator = gym.spec(env).entry_point
+        creator = spec_of(env).entry_point
         made = load_env_creator(creator) if isinstance(creator, str) else creator
         return isinstance(made, type) and not issubclass(made, EnvParts)
     if not isinstance(env, gym.Env | gym.vector.VectorEnv):

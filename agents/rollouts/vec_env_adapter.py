@@ -18,6 +18,8 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
+from textgym.env_ids import spec_of
+
 DEFAULT_NUM_ENVS = 64
 # Of a native vector environment these attributes and results have one entry per row.
 PER_ROW = frozenset({"prompt_lengths", "action_masks", "is_waiting", "np_random"})
@@ -255,7 +257,7 @@ def _vector_env(
 ) -> VectorEnv:
     if isinstance(env, str):
         kwargs = {"num_envs": num_envs, **env_kwargs}
-        if gym.spec(env).vector_entry_point is not None:
+        if spec_of(env).vector_entry_point is not None:
             return gym.make_vec(env, **kwargs)
         mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
         return gym.make_vec(env, vectorization_mode="sync", vector_kwargs=mode, **kwargs)

@@ -13,6 +13,7 @@ from gymnasium.envs.registration import load_env_creator
 
 from textgym.cli.flags import nearest, parse_assignments, with_newlines
 from textgym.config import TextEnvConfig
+from textgym.env_ids import spec_of
 from textgym.env_parts import EnvParts
 from textgym.envs_registry.specs import ENVIRONMENTS
 from textgym.wrappers.feedback_env import FeedbackEnv, FeedbackEnvConfig
@@ -58,7 +59,7 @@ def env_kwargs(env_id: str, assignments: list[str]) -> dict[str, Any]:
     given = parse_assignments(assignments, typing.get_type_hints(config_class))
     given.update({name: with_newlines(given[name]) for name in _TEXTS if name in given})
     if env_class is not None:
-        config_class.from_kwargs(**{**env_class.default_kwargs, **gym.spec(env_id).kwargs, **given})
+        config_class.from_kwargs(**{**env_class.default_kwargs, **spec_of(env_id).kwargs, **given})
     return given
 
 
@@ -77,7 +78,7 @@ def _classes_of(
     if ":" in env_id and "" not in sys.path:
         sys.path.insert(0, "")  # a module of the user's lies where the command is called
     try:
-        spec = gym.spec(env_id)
+        spec = spec_of(env_id)
     except gym.error.UnregisteredEnv as error:
         known = [row.id for row in ENVIRONMENTS]
         raise ValueError(

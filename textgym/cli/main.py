@@ -32,6 +32,7 @@ COMMANDS = {
     "train": Command("textgym.cli.train", "train an agent on an environment with PPO or A2C"),
     "evaluate": Command("textgym.cli.evaluate", "judge a run or a model on held-out prompts"),
     "play": Command("textgym.cli.play", "type a response yourself and see it rewarded"),
+    "new-env": Command("textgym.cli.new_env", "write the file of a new environment and its test"),
     "envs": Command("textgym.cli.envs", "list the environments"),
     "sft": Command("textgym.cli.sft", "fine-tune a language model on prompts and responses"),
     "reward": Command("textgym.cli.reward", "train a reward model on comparisons"),

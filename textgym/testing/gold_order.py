@@ -1,0 +1,198 @@
+"""Better policies earn more: gold of the best known policy, of the reference and at random.
+
+The best known policy is the environment's `best_known_action()`, where it has one, what is best by
+its exact `optimal_q` (S, A), or the first human reference of each prompt, written token by token.
+The reference is the environment's `reference_action()`, or its language model, sampled. Gold is
+`gold_score` of the last info; where a task has none, its `score`, and where there is no score
+either, the sum of the rewards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from textgym.intervals import Estimate, mean_interval
+from textgym.models.decoding import open_decoder
+from textgym.models.loading import load_causal_lm
+from textgym.models.sampling import action_logits, sample
+from textgym.rollout import rollout
+from textgym.testing.case import Case, random_actions
+from textgym.tokenizer import end_token
+
+Act = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldOrder:
+    """Mean gold of three policies, each with its 95 % interval.
+
+    Attributes:
+        best_known: Of the best policy that is known; None where none is.
+        reference: Of the reference; None where the task has none.
+        random: Of actions drawn evenly among the allowed ones.
+    """
+
+    best_known: Estimate | None
+    reference: Estimate | None
+    random: Estimate
+
+
+def check_gold_order(case: Case, num_episodes: int = 64) -> GoldOrder:
+    """Check gold(best known) > gold(reference) > gold(random), with intervals that do not touch.
+
+    A reference that is no model is left out: a table of logits need not be better than chance.
+
+    Raises:
+        AssertionError: The order does not hold, or the environment knows neither a best policy nor
+            a reference.
+    """
+    found = measure_gold(case, num_episodes)
+    known = {
+        "best known": found.best_known,
+        "reference": found.reference,
+        "random": found.random,
+    }
+    ordered = [(name, gold) for name, gold in known.items() if gold is not None]
+    assert len(ordered) > 1, f"{case.id} has neither best_known_action(), references nor a model"
+    for (better, high), (worse, low) in zip(ordered, ordered[1:], strict=False):
+        assert high.low > low.high, f"gold of {better} is {high}, of {worse} {low}"
+    return found
+
+
+def measure_gold(case: Case, num_episodes: int = 64) -> GoldOrder:
+    """Play `num_episodes` episodes with each of the three policies, as far as they are known."""
+    if case.family != "token":
+        return _of_single_steps(case, num_episodes)
+    envs: Any = case.make_vec(num_envs=num_episodes, kl_coef=0.0)
+    prompt_ids = [index % len(envs.unwrapped.task.prompts) for index in range(num_episodes)]
+
+    def gold(policy: Any) -> Estimate:
+        episodes = rollout(envs, policy, num_episodes, seed=case.seed, prompt_ids=prompt_ids)
+        values = [e.score if e.gold_score is None else e.gold_score for e in episodes]
+        return mean_interval(values)  # type: ignore[arg-type]
+
+    human, model = written_references(envs, prompt_ids), sampled_reference(envs, case.seed)
+    best = gold(human) if human is not None else None
+    if hasattr(case.make().unwrapped, "best_known_action"):
+        best = _of_single_steps(case, num_episodes).best_known
+    return GoldOrder(
+        best_known=best,
+        reference=None if model is None else gold(model),
+        random=gold(None),
+    )
+
+
+def written_references(envs: Any, prompt_ids: list[int]) -> Callable[[np.ndarray], Any] | None:
+    """Return what writes the first reference of prompt `prompt_ids[i]` in row i.
+
+    Args:
+        envs: A vector text environment of as many rows, reset to these prompts.
+        prompt_ids: One for each row.
+
+    Returns:
+        A function from observations (N, L) to actions (N,), None where a prompt has no reference.
+
+    Raises:
+        AssertionError: A reference has a token that is no action.
+    """
+    core = envs.unwrapped
+    prompts = [core.task.prompts[index] for index in prompt_ids]
+    if not all(prompt.references for prompt in prompts):
+        return None
+    action_of = {int(token): action for action, token in enumerate(core.action_tokens)}
+    written = []
+    for prompt in prompts:
+        tokens = [*core.tokenizer.encode(" " + prompt.references[0]), *end_token(core.tokenizer)]
+        unknown = [token for token in tokens if token not in action_of]
+        assert not unknown, f"tokens {unknown} of {prompt.references[0]!r} are no actions"
+        written.append([action_of[token] for token in tokens])
+
+    is_over = np.zeros(len(prompts), dtype=bool)
+    last_steps = np.full(len(prompts), -1)
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        nonlocal is_over, last_steps
+        steps = _lengths(observations, core) - core.prompt_lengths
+        is_over, last_steps = is_over | (steps <= last_steps), steps
+        pairs = zip(written, steps, strict=True)
+        chosen = np.array([actions[min(step, len(actions) - 1)] for actions, step in pairs])
+        # A row that is done plays on with another prompt, of which nothing is known or counted.
+        return np.where(is_over, core.action_masks().argmax(axis=1), chosen)
+
+    return act
+
+
+def sampled_reference(envs: Any, seed: int) -> Callable[[np.ndarray], Any] | None:
+    """Return what samples from a text environment's reference model, None where it has none."""
+    core = envs.unwrapped
+    if core.config.reference_model is None:
+        return None
+    model = load_causal_lm(
+        core.config.reference_model, device=core.config.device, dtype=core.config.dtype
+    )
+    width = envs.observation_space.shape[1]
+    decoder = open_decoder(model, envs.num_envs, width)
+    tokens = torch.as_tensor(core.action_tokens, device=model.device)
+    generator = torch.Generator(device=model.device).manual_seed(seed)
+
+    @torch.inference_mode()
+    def act(observations: np.ndarray) -> np.ndarray:
+        hidden = decoder.advance(observations, _lengths(observations, core))
+        allowed = torch.as_tensor(core.action_masks(), device=model.device)
+        logits = action_logits(decoder.logits(hidden), tokens, allowed, core.temperature)
+        return sample(logits, generator).cpu().numpy()
+
+    return act
+
+
+def _lengths(observations: np.ndarray, core: Any) -> np.ndarray:
+    return (observations < core.vocab_size).sum(axis=1)
+
+
+def _of_single_steps(case: Case, num_episodes: int) -> GoldOrder:
+    env: Any = case.make()
+    core = env.unwrapped
+
+    def gold(act: Act) -> Estimate:
+        return mean_interval(episode_golds(env, act, case.seed, num_episodes))
+
+    best, draw = _best_of(core), random_actions(env, case.seed)
+    reference = getattr(core, "reference_action", None)
+    return GoldOrder(
+        best_known=None if best is None else gold(best),
+        reference=None if reference is None else gold(lambda observation: reference()),
+        random=gold(lambda observation: draw()),
+    )
+
+
+def _best_of(core: Any) -> Act | None:
+    if hasattr(core, "optimal_q"):
+        return lambda observation: int(core.optimal_q[core.state].argmax())
+    if hasattr(core, "best_known_action"):
+        return lambda observation: core.best_known_action()
+    return None
+
+
+def episode_golds(env: Any, act: Act, seed: int, num_episodes: int) -> list[float]:
+    """Play episodes one after the other and return the gold of each.
+
+    Args:
+        env: A single environment.
+        act: From an observation to an action.
+        seed: Of the first reset.
+        num_episodes: How many, at least 1.
+    """
+    golds = []
+    for index in range(num_episodes):
+        observation, _ = env.reset(seed=seed if index == 0 else None)
+        total, is_end = 0.0, False
+        while not is_end:
+            observation, reward, terminated, truncated, info = env.step(act(observation))
+            total, is_end = total + float(reward), bool(terminated or truncated)
+        golds.append(float(info.get("gold_score", info.get("score", total))))
+    return golds

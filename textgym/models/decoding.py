@@ -98,6 +98,7 @@ class FullDecoder(SlotDecoder):
     def _check_padding(self, model: Any) -> None:
         """Compare a short sequence alone and beside a longer one, once per decoder."""
         ids = torch.tensor([[1, 2, 0, 0], [2, 3, 1, 2]], device=self._device)
+        ids %= len(model.get_input_embeddings().weight)
         with torch.autocast(self._device.type, enabled=False):
             padded = hidden_states(self._trunk, ids)[0, 1].float()
             alone = hidden_states(self._trunk, ids[:1, :2])[0, 1].float()

@@ -317,7 +317,7 @@ def _check_exact(decoder: SlotDecoder, model: Any) -> None:
     probe = object.__new__(SlotDecoder)
     probe._trunk, probe._head = decoder._trunk, decoder._head
     probe._allocate(model.config, num_rows=2, width=4)
-    ids = np.array([[1, 2, 3, 0], [2, 3, 1, 2]])
+    ids = np.array([[1, 2, 3, 0], [2, 3, 1, 2]]) % len(model.get_input_embeddings().weight)
     try:
         with torch.no_grad(), torch.autocast(probe._device.type, enabled=False):
             for lengths in ([2, 3], [3, 4]):

@@ -154,3 +154,16 @@ def test_too_few_positions_are_an_error_on_every_road(make_tiny_model):
             open_decoder(model, NUM_ROWS, WIDTH, decode)
     with pytest.raises(ValueError, match="decode must be one of .*got 'fast'"):
         open_decoder(model, NUM_ROWS, WIDTH, "fast")
+
+
+@pytest.mark.parametrize("decode", ["auto", "full"])
+@pytest.mark.parametrize("vocab_size", [2, 3])
+@pytest.mark.filterwarnings("error")
+def test_a_vocabulary_of_two_or_three_is_served_too(
+    decode: str, vocab_size: int, make_tiny_model
+) -> None:
+    """The checks of a decoder use ids of their own, which must exist."""
+    decoder = open_decoder(make_tiny_model(vocab_size=vocab_size, pad_token_id=None), 2, 4, decode)
+    assert type(decoder) is (FullDecoder if decode == "full" else SlotDecoder)
+    ids = np.array([[0, 1, 1, 0], [1, 0, 0, 1]])
+    assert decoder.advance(ids, np.array([2, 4])).shape[0] == 2

@@ -10,6 +10,7 @@ import gymnasium as gym
 import pytest
 
 import textgym  # noqa: F401  (registers the environments)
+from tests import two_turns
 from textgym.cli.main import main
 from textgym.cli.play import play_response
 from textgym.envs_registry.exact_kl import ExactKLTables
@@ -105,3 +106,24 @@ def test_envs_verbose_lists_the_arguments(capsys):
     text = capsys.readouterr().out
     assert "table_seed=INT" in text
     assert "[default: 0.05]" in text
+
+
+def test_a_conversation_is_played_turn_by_turn(monkeypatch, capsys):
+    two_turns.register()
+    monkeypatch.setattr("sys.stdin", io.StringIO("a b a\nb\n\n"))
+    assert main(["play", two_turns.ENV_ID, "--prompt-id", "0", "--seed", "0"]) == 0
+    shown = capsys.readouterr().out
+    # The cap of two tokens ends the first turn; what was typed behind it is not written.
+    assert "your response> x\nyour response>" in shown
+    assert "4 tokens  ended by solved" in shown and "score 0.600" in shown
+
+
+def test_a_conversation_may_be_left(monkeypatch, capsys):
+    two_turns.register()
+    monkeypatch.setattr("sys.stdin", io.StringIO("a\n\n"))
+    assert main(["play", two_turns.ENV_ID, "--seed", "0"]) == 0
+    assert "score" not in capsys.readouterr().out
+    env = gym.make(two_turns.ENV_ID)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="a response that ends the episode, got 'a'"):
+        play_response(env, "a")

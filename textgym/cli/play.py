@@ -1,7 +1,8 @@
 """Type the response yourself: see it token by token with its rewards, its score and its gold.
 
-One line answers the prompt that is shown, then the next prompt follows. An empty line, or the end
-of the input, stops. Rewards are what an agent would be paid: kl_coef times the log-probability
+One line answers the prompt that is shown, then the next prompt follows. Where the environment
+answers in the middle of an episode, one line is one turn. An empty line, or the end of the input,
+stops. Rewards are what an agent would be paid: kl_coef times the log-probability
 that the reference model gives the token, plus the score at the end.
 
 Examples:
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from textgym.cli.environment import add_env_arguments, env_kwargs, load_quietly
 from textgym.rendering import token_pieces
@@ -51,7 +53,16 @@ def run(args: argparse.Namespace) -> int:
         text = _read_line("your response> ")
         if not text:
             break
-        tokens, end = play_response(env, text)
+        tokens, end, is_over = play_turn(env, text)
+        while not is_over:
+            sys.stdout.write(f"{last_reply(env)}\n")
+            text = _read_line("your response> ")
+            if not text:
+                break
+            more, end, is_over = play_turn(env, text)
+            tokens += more
+        if not is_over:
+            break
         core: Any = env.unwrapped
         sys.stdout.write(report(tokens, end, core.task.prompts[end["prompt_id"]]))
         _, info = env.reset()
@@ -66,7 +77,33 @@ def play_response(env: gym.Env, text: str) -> tuple[list[PlayedToken], dict[str,
         The tokens that were written, and the final info.
 
     Raises:
-        ValueError: A token of the text is no action of the environment, or is masked.
+        ValueError: A token of the text is no action of the environment, or is masked, or the
+            episode goes on.
+    """
+    tokens, info, is_over = play_turn(env, text)
+    if not is_over:
+        raise ValueError(f"expected a response that ends the episode, got {text!r}")
+    return tokens, info
+
+
+def last_reply(env: gym.Env) -> str:
+    """Return what the environment said behind the last action, decoded."""
+    core: Any = env.unwrapped
+    state = core.get_state()
+    start = int(np.flatnonzero(state.is_action[0])[-1]) + 1
+    text: str = core.tokenizer.decode(state.ids[0, start : int(state.lengths[0])].tolist())
+    return text.strip("\n")
+
+
+def play_turn(env: gym.Env, text: str) -> tuple[list[PlayedToken], dict[str, Any], bool]:
+    """Write `text` and an end token, until the environment answers or the episode ends.
+
+    Returns:
+        The tokens that were written, the last info, and whether the episode has ended.
+
+    Raises:
+        ValueError: A token of the text is no action of the environment, or is masked, or no turn
+            ended.
     """
     core: Any = env.unwrapped
     ids = [*core.tokenizer.encode(" " + text.strip()), *core.eos_ids[:1]]
@@ -79,12 +116,17 @@ def play_response(env: gym.Env, text: str) -> tuple[list[PlayedToken], dict[str,
         _, reward, terminated, truncated, info = env.step(action_of[token])
         paid = PlayedToken(piece=piece, reward=float(reward), ref_log_prob=info.get("ref_log_prob"))
         played.append(paid)
-        if terminated or truncated:
-            return played, info
+        if terminated or truncated or _has_answered(core):
+            return played, info, terminated or truncated
     raise ValueError(
         f"the response {text!r} has {len(ids)} tokens and did not end the episode; this "
         "environment has no end token, so write as many tokens as it wants"
     )
+
+
+def _has_answered(core: Any) -> bool:
+    state = core.get_state()
+    return not state.is_action[0, int(state.lengths[0]) - 1]
 
 
 def report(tokens: list[PlayedToken], end: dict[str, Any], prompt: Prompt) -> str:

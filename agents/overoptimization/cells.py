@@ -26,6 +26,7 @@ from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
 from textgym.agents.supervised.reward_training import RewardTrainingConfig, train_reward_model
 from textgym.intervals import mean_interval
 from textgym.rewards.base import RewardFn, score_episodes
+from textgym.rewards.learned_ensemble import learned_reward
 from textgym.task import TextTask
 from textgym.types import Episode
 
@@ -160,14 +161,22 @@ class _Notes(BaseCallback):
 
 
 def _alarms(config: StudyConfig, folder: StudyFolder, cell: Cell) -> Alarms:
-    """Calibrate the alarms; the ensemble is the proxy and the study's models nearest to it."""
+    """Calibrate the alarms; the ensemble is the proxy and the study's models nearest to it.
+
+    The others are read as they were learned: what an environment adds to its reward, such as a
+    planted flaw, belongs to the proxy alone, as the flaws of one reward model do.
+    """
     reference = load_episodes(folder.evaluation)
     spread = np.linspace(0, len(reference) - 1, min(len(reference), _N_CALIBRATION)).astype(int)
     others = [c for c in config.cells("reward") if folder.result(c).is_file() and c != cell.reward]
     others.sort(key=lambda c: (c.noise != cell.noise, c.size != cell.size, c.seed == cell.seed))
-    chosen = [cell.reward, *others][: max(0, config.n_ensemble)]
-    members = [_task(config, folder, c).reward for c in chosen]
-    ensemble = Ensemble(members) if len(members) > 1 else None
+    task = _task(config, folder, cell)
+    models = [_model(folder, c) for c in others[: max(0, config.n_ensemble - 1)]]
+    settings = task.config
+    members = [
+        learned_reward(path, task.tokenizer, settings.device, settings.dtype) for path in models
+    ]
+    ensemble = Ensemble([task.reward, *members]) if members else None
     return Alarms([reference[i] for i in spread], ensemble=ensemble)
 
 

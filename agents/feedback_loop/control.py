@@ -5,7 +5,6 @@ Shape letters: N rows.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from textgym.agents.feedback_loop.control_settings import ControlSettings
+from textgym.agents.feedback_loop.fingerprint import weights_fingerprint
 from textgym.agents.feedback_loop.segment_files import read_segments, write_segments
+from textgym.agents.feedback_loop.step_report import StepReport
 from textgym.agents.reward_learning.labels import labels_from_records
 from textgym.agents.reward_learning.vector_ensemble import VectorRewardEnsemble
 from textgym.agents.reward_learning.vector_network import StepShape
@@ -89,11 +89,11 @@ class ControlLearner:
         # resumed between rounds goes on as it would have.
         self.agent.set_random_seed(self.seed * 1009 + round_index)
         self.agent._last_obs = None
-        self.feedback.policy_fingerprint = self._fingerprint()
+        self.feedback.policy_fingerprint = weights_fingerprint(self.agent.policy)
         if self.feedback.is_ready:
             before, rollout = self.agent.num_timesteps, self.agent.n_steps * self.agent.n_envs
             whole = max(1, steps // rollout) * rollout
-            self.agent.learn(whole, callback=_Report(report), reset_num_timesteps=False)
+            self.agent.learn(whole, callback=StepReport(report), reset_num_timesteps=False)
             done = self.agent.num_timesteps - before
         else:
             done = self._only_record(steps, report)
@@ -104,6 +104,7 @@ class ControlLearner:
     def ask(self, allowed_in_all: float) -> int:
         """Ask as many questions as `allowed_in_all` still pays for."""
         broker = self._known_broker()
+        self.feedback.poll()  # money of questions that nobody answers any more is free again
         price = self._price(broker)
         allowed = allowed_in_all - broker.budget.spent - broker.budget.reserved
         count = int(allowed / price + 1e-9) if price > 0 else len(self.feedback.pool) // 2
@@ -116,9 +117,12 @@ class ControlLearner:
         return len(self.feedback.records)
 
     def fit(self) -> dict[str, Any]:
-        """Learn the reward anew from all answers."""
+        """Learn the reward anew from all answers, once they tell better from worse."""
+        labels = labels_from_records(self.feedback.records)
+        if not labels.has_contrast:
+            return {}
         fit = fit_vector_reward(
-            labels_from_records(self.feedback.records),
+            labels,
             self._shape,
             self._reward_config,
             reference=self._reference,
@@ -166,10 +170,13 @@ class ControlLearner:
         self._broker = self.feedback.broker = self._make_broker(np.array(self._gold))
         self._broker.load_state_dict(numbers["broker"])
         self.feedback.load_state_dict(numbers["feedback"])
+        own = f"{numbers['feedback']['run_id']}-"  # not of a life that ended before its first save
         self.feedback.records = [
             stored.record
             for stored in self._broker.store.iterate()
-            if stored.position <= numbers["cursor"] and not isinstance(stored.record, Skipped)
+            if stored.position <= numbers["cursor"]
+            and not isinstance(stored.record, Skipped)
+            and str(stored.record.query_id).startswith(own)
         ]
         if numbers["is_ready"]:
             self.feedback.predictor = VectorRewardEnsemble.load(folder)
@@ -215,13 +222,6 @@ class ControlLearner:
     def _cursor(self, broker: FeedbackBroker) -> int:
         return max((stored.position for stored in broker.store.iterate()), default=0)
 
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for name, tensor in self.agent.policy.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
-
 
 def train_on_true_reward(
     env_id: str, settings: ControlSettings, seed: int, report: Callable[[int], None]
@@ -229,7 +229,7 @@ def train_on_true_reward(
     """Train the same PPO for the same steps on the environment's own reward."""
     env = rows_of(env_id, settings.num_envs, SegmentFeedback(), is_true=True)
     agent = new_agent(env, settings, seed)
-    agent.learn(settings.total_steps, callback=_Report(report))
+    agent.learn(settings.total_steps, callback=StepReport(report))
     return agent
 
 
@@ -268,15 +268,3 @@ def wrapped(env_id: str, feedback: SegmentFeedback) -> gym.Env:
 def new_agent(env: VecEnv, settings: ControlSettings, seed: int) -> PPO:
     """Return an untrained PPO."""
     return PPO("MlpPolicy", env, seed=seed, device="cpu", verbose=0, **settings.ppo)
-
-
-class _Report(BaseCallback):
-    """Tells how many steps were done."""
-
-    def __init__(self, report: Callable[[int], None]) -> None:
-        super().__init__()
-        self._report = report
-
-    def _on_step(self) -> bool:
-        self._report(self.training_env.num_envs)
-        return True

@@ -55,7 +55,11 @@ class LoopLearner(Protocol):
         ...
 
     def fit(self) -> dict[str, Any]:
-        """Learn the reward anew from all answers; return what was measured on held-out ones."""
+        """Learn the reward anew from all answers; return what was measured on held-out ones.
+
+        Where the answers say of nothing that it is better than something else (all tie), nothing
+        is learned and nothing returned: the next round asks on.
+        """
         ...
 
     def evaluate(self, episodes: int) -> Estimate:
@@ -73,6 +77,10 @@ class LoopLearner(Protocol):
 
     def read_state(self, folder: Path) -> None:
         """Take back what `write_state` wrote."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
         ...
 
 
@@ -186,7 +194,7 @@ class FeedbackLoop:
         last = self.state.rows[-1]
         return (
             f"round {index}/{self.plan.rounds}, {last.labels} labels, "
-            f"return {last.true_return['mean']:.1f}"
+            f"return {last.true_return['mean']:.4g}"
         )
 
     def _write(self, folder: Path) -> None:

@@ -103,6 +103,11 @@ class RewardLabels:
         """Labels of all kinds."""
         return sum(self.counts.values())
 
+    @property
+    def has_contrast(self) -> bool:
+        """Whether they say of anything that it is better than something else."""
+        return any(labels.has_contrast for labels in self.kinds.values())
+
     def check_trainable(self) -> None:
         """Reject what no reward can be learned from.
 
@@ -111,7 +116,7 @@ class RewardLabels:
         """
         if not len(self):
             raise ValueError("expected at least one label to learn a reward from, got 0")
-        if not any(labels.has_contrast for labels in self.kinds.values()):
+        if not self.has_contrast:
             raise ValueError(
                 "expected labels that tell better from worse, got a single class: every "
                 f"comparison is a tie and the numbers of each kind are equal ({self.counts})"

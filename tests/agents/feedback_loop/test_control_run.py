@@ -6,15 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from textgym.agents.feedback_loop.control_run import (
-    ControlRunConfig,
-    SeedResult,
-    result_dict,
-    result_table,
-    run_control,
-)
+from textgym.agents.feedback_loop.control_run import ControlRunConfig, run_control
 from textgym.agents.feedback_loop.loop import RoundRow
 from textgym.agents.feedback_loop.plan import LoopPlan
+from textgym.agents.feedback_loop.seed_runs import SeedResult, result_dict, result_table
 from textgym.feedback.prices import Prices
 from textgym.feedback.segment_feedback import SegmentFeedbackConfig
 from textgym.intervals import mean_interval
@@ -45,13 +40,11 @@ def test_table_and_file() -> None:
     results = [result(0, 400.0, 500.0), result(1, 450.0, 500.0)]
     lines = result_table(results).splitlines()
     assert lines[1].split() == ["0", "0", "1,200", "7", "7.0", "400.000", "[400.000,", "400.000]"]
-    assert lines[-1].split() == ["1", "7", "450.0", "500.0", "0.90"]
-    assert result_dict(ControlRunConfig(env_id="CartPole-v1"), results)["least_share"] == 0.8
-    assert (
-        result_dict(ControlRunConfig(env_id="CartPole-v1"), [result(0, 1.0, None)])["least_share"]
-        is None
-    )
-    assert result_table([result(0, 1.0, None)]).splitlines()[-1].split() == ["0", "7", "1.0"]
+    assert lines[-1].split() == ["1", "7", "450", "500", "0.90"]
+    config = ControlRunConfig(env_id="CartPole-v1")
+    assert result_dict(config, {}, results)["least_share"] == 0.8
+    assert result_dict(config, {}, [result(0, 1.0, None)])["least_share"] is None
+    assert result_table([result(0, 1.0, None)]).splitlines()[-1].split() == ["0", "7", "1"]
 
 
 def test_a_budget_that_buys_nothing_of_the_kind_is_refused_at_once() -> None:

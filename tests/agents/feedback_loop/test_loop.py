@@ -57,6 +57,9 @@ class Fake:
         numbers = {"calls": self.calls, "labels": self.labels}
         save_json(folder / "fake.json", {**numbers, "asked": self.asked, "fits": self.fits})
 
+    def close(self) -> None:
+        pass
+
     def read_state(self, folder: Path) -> None:
         for name, value in load_json(folder / "fake.json").items():
             setattr(self, name, value)
@@ -85,7 +88,7 @@ def test_rounds(tmp_path: Path) -> None:
     assert [row.asked for row in rows] == [5, 2, 3, 0]
     assert [row.true_return["mean"] for row in rows] == [1.0, 11.0, 11.0, 21.0]
     assert [bool(row.held_out) for row in rows] == [True, False, True, False]
-    assert shown[-1] == (30, "round 3/3, 10 labels, return 11.0")
+    assert shown[-1] == (30, "round 3/3, 10 labels, return 11")
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.report import parse_arguments, print_table, write_json
 
-# Name in the JSON to module and its own flags; each runs in a process and with a card of its own.
+# Name in the JSON to module and its own flags; each runs in a process of its own.
 PARTS: dict[str, tuple[str, ...]] = {
     "gpu_decode": ("benchmarks.gpu_decode",),
     "gpu_options": ("benchmarks.gpu_options",),
@@ -22,6 +22,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "update": ("benchmarks.update",),
     "growth": ("benchmarks.growth",),
     "memory": ("benchmarks.memory",),
+    "env_step": ("benchmarks.env_step",),
 }
 # What a toy run on a CPU is worth waiting for.
 TOY_PARTS = ("gpu_decode", "gpu_options")

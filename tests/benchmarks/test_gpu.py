@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -71,6 +72,12 @@ def test_a_part_that_fails_is_reported_and_the_others_kept(
     content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     assert status == 1 and content["ratios"] == {"good_x": 2.0}
     assert content["details"]["bad"]["error"] == "ended with status 3"
+
+
+def test_parts_are_modules_that_exist() -> None:
+    for module, *_ in gpu.PARTS.values():
+        assert importlib.util.find_spec(module) is not None
+    assert set(gpu.TOY_PARTS) <= set(gpu.PARTS)
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="no POSIX shell")

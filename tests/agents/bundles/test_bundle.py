@@ -141,6 +141,21 @@ def test_a_changed_recipe_builds_again_from_the_first_stage_it_touches(built, tm
     assert new["normalisation"] != card["normalisation"]
 
 
+def test_a_reward_model_may_judge_every_token(built, tmp_path):
+    folder, card, _ = built
+    shutil.copytree(folder.with_name("toy.work"), tmp_path / "toy.work")
+    summed = replace(RECIPE, reward_token_aggregate="sum")
+    new = build_bundle(summed, SPLITS, VowelCount(), tmp_path / "toy")
+    scale = read_score_scale(tmp_path / "toy" / "reward_model")
+    assert (scale.token_aggregate, scale.bias) == ("sum", 0.0) and scale.gain > 0
+    assert read_score_scale(folder / "reward_model").token_aggregate is None
+    # What the card says of the exported model is what its own aggregate scores.
+    trained = load_json(tmp_path / "toy.work" / "reward" / "results.json")
+    accuracy = new["measured"]["reward_model"]["accuracy"]["mean"]
+    assert accuracy == pytest.approx(trained["held_out"]["accuracy"]["mean"], abs=0.05)
+    assert new["normalisation"]["bias"] == 0 and card["normalisation"]["bias"] != 0
+
+
 def test_human_references_of_the_evaluation_are_measured(built, tmp_path):
     class Shouted(ToyPosts):
         def __getitem__(self, prompt_id):

@@ -36,6 +36,7 @@ def trunk_and_head(model: Any) -> tuple[nn.Module, nn.Module]:
     if head is None or trunk is model:
         raise ValueError(f"{_name(model)} has no output layer; expected a causal language model")
     ids = torch.arange(3, device=model.device).unsqueeze(0)
+    ids %= len(model.get_input_embeddings().weight)
     with torch.no_grad():
         expected = model(input_ids=ids, use_cache=False).logits.float()
         actual = head(hidden_states(trunk, ids)).float()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from textgym.cli.main import main
 from textgym.feedback import Annotator, Comparison, PromptText, Response, Score, revised
 from textgym.feedback.record_json import write_jsonl
 from textgym.feedback.store import FeedbackStore
+from textgym.feedback.store_engine import meta_table
 
 ANN, BOB = Annotator(id="ann", kind="human"), Annotator(id="bob", kind="simulated")
 PROMPT = PromptText(text="Q:")
@@ -138,6 +140,25 @@ def test_mistakes_are_one_line(store: str, tmp_path: Path, capsys: pytest.Captur
     assert feedback() == 2
     assert feedback("vote", store) == 2
     assert "vote" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("stats",), ("export", "out.jsonl"), ("import", "in.jsonl")])
+def test_what_is_no_store_or_a_newer_one_is_one_line(
+    command: tuple, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    files = [str(tmp_path / name) for name in command[1:]]
+    (tmp_path / "in.jsonl").write_text("", encoding="utf-8")
+    broken, newer = tmp_path / "broken.db", tmp_path / "newer.db"
+    broken.write_bytes(b"not a database at all, " * 200)
+    FeedbackStore(newer).close()
+    connection = sqlite3.connect(newer)
+    connection.execute(f"UPDATE {meta_table.name} SET value = '99' WHERE name = 'version'")
+    connection.commit()
+    connection.close()
+    for path, message in ((broken, "is corrupt or no database"), (newer, "install a newer")):
+        assert feedback(command[0], path, *files) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
 
 
 def test_help_lists_the_sub_commands(capsys: pytest.CaptureFixture) -> None:

@@ -61,9 +61,17 @@ def test_a_critic_of_ones_own_and_other_held_out_records(
 
 def test_mistakes_are_one_line(tmp_path, store, tiny_model_folder, capsys):
     model = ["--model", tiny_model_folder, "--output", tmp_path / "run"]
+    empty, ties = tmp_path / "empty.db", tmp_path / "ties.db"
+    FeedbackStore(empty).close()
+    prompt = PromptText(text="a dog:")
+    pair = [Response(prompt=prompt, text=text) for text in (" nice", " rude")]
+    with FeedbackStore(ties) as opened:
+        opened.append([Comparison(annotator=WHO, chosen=pair[0], rejected=pair[1], is_tie=True)])
     nothing = ["--score-weight", "0", "--comparison-weight", "0", "--language-weight", "0"]
     for arguments, message in (
         ([tmp_path / "none.db", *model], "none.db"),
+        ([empty, *model], "expected at least one label to learn a reward from, got 0"),
+        ([ties, *model], "got a single class: every comparison is a tie"),
         ([store, *model, "--members", "0"], "members must be at least 1"),
         ([store, *model, *nothing], "at least one of the loss weights"),
         ([store, "--model", "nowhere/at/all"], "nowhere/at/all"),

@@ -34,7 +34,7 @@ Info:
     `gold_score` at the end.
 
 Arguments:
-    Those of `TextEnvConfig`, and `max_turns` (6), `max_turn_tokens` (28), `max_reply_tokens` (96).
+    Those of `TextEnvConfig`, and `max_turns` (6), `max_turn_tokens` (24), `max_reply_tokens` (80).
     `reference_model`, `reward_model` and `tokenizer` name other models; `dataset` other dialogues,
     with a column `turns` (utterances of the user and the agent in alternation): the customer then
     says the user's turns one by one whatever the agent answers, and there is no gold utility.
@@ -92,7 +92,7 @@ class DialogueConfig(TextEnvConfig):
     """
 
     max_turns: int = 6
-    max_turn_tokens: int = 28
+    max_turn_tokens: int = 24
     max_reply_tokens: int = RECIPE["max_reply_tokens"]
 
     def __post_init__(self) -> None:

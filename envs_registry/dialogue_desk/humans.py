@@ -11,7 +11,7 @@ from textgym.envs_registry.draws import Draws, pick
 MAX_TURNS = 6
 # How often a turn goes wrong, of careful people and of clumsy ones.
 SLIPS = {False: 0.03, True: 0.4}
-ASKS_TWO, IS_POLITE = 0.15, 0.2
+ASKS_TWO, IS_POLITE, ECHOES = 0.15, 0.1, 0.7
 
 
 def human_conversation(need: Need, clumsy: float, rng: Draws) -> list[tuple[bool, str]]:
@@ -58,7 +58,10 @@ def _right_turn(case: Case, rng: Draws) -> str:
     first = pick(unknown, rng)
     others = [slot for slot in unknown if slot != first]
     asks_two = others and rng.random() < ASKS_TWO
-    return wording.question((first, pick(others, rng)) if asks_two else (first,), rng)
+    text = wording.question((first, pick(others, rng)) if asks_two else (first,), rng)
+    if not case.latest or rng.random() > ECHOES:
+        return text
+    return f"{wording.capitalised(wording.phrases(values, case.latest))}. {text}"
 
 
 def _slip(case: Case, rng: Draws) -> str:

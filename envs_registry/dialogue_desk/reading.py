@@ -18,6 +18,7 @@ ASKS = {
     "day": "day",
     "time": "time",
 }
+_QUESTION = re.compile(r"[^.?]*\?")
 _BOOKED = re.compile(r"\bbooked\b")
 _WORD = re.compile(r"[a-z]+")
 
@@ -51,11 +52,13 @@ class Case:
     Attributes:
         need: What the customer wants.
         known: Slots that the customer has told.
+        latest: Slots that their last answer told, in the order of the need.
         acts: The agent's turns, in order.
     """
 
     need: Need
     known: set[str] = field(default_factory=set)
+    latest: tuple[str, ...] = ()
     acts: list[Act] = field(default_factory=list)
 
     @property
@@ -81,7 +84,9 @@ class Case:
     def hear_customer(self, text: str) -> None:
         """Note which slots the customer tells."""
         words = set(_words(text))
-        self.known |= {s for s, value in self.need.values.items() if value.lower() in words}
+        told = (s for s, value in self.need.values.items() if value.lower() in words)
+        self.latest = tuple(told)
+        self.known |= set(self.latest)
 
     def hear_agent(self, text: str) -> Act:
         """Read a turn of the agent; what it did is also in `acts`."""
@@ -93,8 +98,9 @@ class Case:
         if _BOOKED.search(text):
             wrong = wrong_slots(self.need, text)
             return Act(kind="wrong", slots=wrong) if wrong else Act(kind="solved")
-        asked = tuple(s for s in self.need.values if re.search(rf"\b{ASKS[s]}\b", text))
-        if "?" not in text or not asked:
+        questions = " ".join(_QUESTION.findall(text))
+        asked = tuple(s for s in self.need.values if re.search(rf"\b{ASKS[s]}\b", questions))
+        if not asked:
             return Act(kind="unclear")
         is_new = any(slot not in self.known for slot in asked)
         return Act(kind="asked" if is_new else "repeated", slots=asked)

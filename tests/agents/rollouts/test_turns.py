@@ -85,6 +85,14 @@ def test_first_ratios_are_one(decode: str) -> None:
     assert len(found) == 3 and max(found) < 1e-5
 
 
+def test_first_ratios_are_one_in_groups_that_share_a_prompt() -> None:
+    env = make_env(group_size=3)
+    found = learned(env, first_ratio)
+    assert len(found) == 3 and max(found) < 1e-5
+    seeds = env.get_state().reply_seeds
+    assert len(set(seeds.tolist())) == N_ENVS  # the same prompt, but other answers
+
+
 def contents(agent: Any) -> dict[str, Any]:
     buffer = agent.rollout_buffer
     names = ("ids", "offsets", "segments", "positions", "actions", "is_end", "rewards")

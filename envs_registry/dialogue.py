@@ -117,6 +117,8 @@ def build_task(config: DialogueConfig) -> TextTask:
         dataset_form=DATASET,
     )
     gold.read_ids_with(task.tokenizer)
+    if task.responder is not None:
+        return task
     customer = Customer if config.dataset is None else ScriptedCustomer
     responder = customer(
         tokenizer=task.tokenizer,

@@ -71,6 +71,8 @@ class TextEnvConfig:
         stop: Strings that end a response, several separated by "|||"; None for none.
         action_tokens: Token ids that may be written, "3,5,8-12"; None for the whole vocabulary.
         action_mask: "module:function" of a mask, see `TextTask.mask_fn`; None for none.
+        responder: "module:function" of what answers in the middle of an episode: it is given the
+            tokenizer and returns a `textgym.turns.Responder`; None for nobody.
         info_action_mask: Whether `info["action_mask"]` (A,) int8 is given.
         group_size: Neighbouring rows that share their prompt, at least 1; vector only above 1.
         reward_timing: "step", or "deferred": rewards come from `settle_rewards()`; vector only.
@@ -112,6 +114,7 @@ class TextEnvConfig:
     stop: str | None = None
     action_tokens: str | None = None
     action_mask: str | None = None
+    responder: str | None = None
     info_action_mask: bool = False
     group_size: int = 1
     reward_timing: str = "step"

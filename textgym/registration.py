@@ -15,7 +15,7 @@ from textgym.task_models import text_task
 from textgym.token_env import TokenEnv
 from textgym.vector_env import TokenVectorEnv
 
-_CALLABLE_ARGUMENTS = ("reward", "action_mask")
+_CALLABLE_ARGUMENTS = ("reward", "action_mask", "responder")
 
 
 def build_task(config: TextEnvConfig) -> TextTask:

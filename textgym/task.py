@@ -70,7 +70,7 @@ class TextTask:
 
     def _check_turns(self, responder: Responder) -> None:
         for name in ("max_turn_tokens", "max_reply_tokens"):
-            value = getattr(responder, name)
+            value = getattr(responder, name, None)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} of the responder must be at least 1, got {value!r}")
         if self.config.min_new_tokens:

@@ -22,7 +22,7 @@ from textgym.rewards.base import RewardFn
 from textgym.rewards.learned_ensemble import learned_reward
 from textgym.rewards.lookup import reward_named
 from textgym.task import MakeReference, TextTask
-from textgym.task_parts import action_tokens_from, mask_from
+from textgym.task_parts import action_tokens_from, mask_from, responder_from
 from textgym.tokenizer import TOKENIZER_FILES, TextTokenizer, Tokenizer, load_tokenizer
 
 _TEACHER = "textgym.feedback.teacher_reward:open_teacher_reward"
@@ -110,6 +110,7 @@ def text_task(
         stop=config.stop_strings,
         action_tokens=action_tokens,
         mask_fn=mask_from(config, action_tokens, eos_ids),
+        responder=responder_from(config, tokenizer),
     )
 
 

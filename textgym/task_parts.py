@@ -8,6 +8,7 @@ from textgym.callables import load_callable
 from textgym.config import TextEnvConfig
 from textgym.masks import CheckedMask, MaskFn, MinNewTokensMask, combine_masks
 from textgym.tokenizer import Tokenizer
+from textgym.turns import Responder
 
 
 def action_tokens_from(config: TextEnvConfig, tokenizer: Tokenizer) -> np.ndarray:
@@ -43,3 +44,20 @@ def mask_from(
     if combined is None or config.action_mask is None:
         return combined
     return CheckedMask(combined, config.action_mask, len(action_tokens))
+
+
+def responder_from(config: TextEnvConfig, tokenizer: Tokenizer) -> Responder | None:
+    """Return what `responder` names, None where it is not set.
+
+    Raises:
+        ValueError: There is no such function, or what it returns answers nothing.
+    """
+    if config.responder is None:
+        return None
+    found: Responder = load_callable(config.responder)(tokenizer)
+    if not hasattr(found, "replies"):
+        raise ValueError(
+            f"responder {config.responder!r} must return a Responder (max_turn_tokens, "
+            f"max_reply_tokens, replies), got {type(found).__name__}"
+        )
+    return found

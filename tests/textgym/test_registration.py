@@ -32,6 +32,21 @@ def user_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         def count_a(episodes):
             return [float(e.response.count("a")) for e in episodes]
 
+        from textgym.turns import Reply
+
+        class Echo:
+            max_turn_tokens, max_reply_tokens = 3, 12
+
+            def __init__(self, tokenizer):
+                self.tokenizer = tokenizer
+
+            def replies(self, episodes):
+                end = Reply(finish_reason="heard")
+                return [end if e.num_turns == 2 else Reply(ids=e.turns[-1].ids) for e in episodes]
+
+        def nobody(tokenizer):
+            return tokenizer
+
         def not_finite(episodes):
             return [float("nan") for _ in episodes]
 
@@ -210,3 +225,22 @@ def test_padded_vocabulary_of_the_reference_is_cut_off(
         rows, np.full(core.vocab_size, length), np.arange(core.vocab_size)
     )
     assert np.exp(log_probs).sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_an_environment_that_answers_is_one_argument_more(
+    user_module: str, tiny_model_folder: Path
+) -> None:
+    settings = {"prompts": f"{user_module}:questions", "reward": f"{user_module}:count_a"}
+    models = {"reference_model": str(tiny_model_folder), "max_new_tokens": 8, "device": "cpu"}
+    textgym.register_text_env("Echo-v0", responder=f"{user_module}:Echo", **settings, **models)
+    textgym.check_text_env("Echo-v0", num_envs=2, num_steps=20)
+    env = gym.make("Echo-v0", max_prompt_tokens=20)
+    assert env.observation_space.shape == (20 + 8 + 12,)
+    env.reset(seed=0)
+    for _ in range(6):
+        _, _, terminated, _, info = env.step(40)
+    assert terminated and info["finish_reason"] == "heard"
+    assert info["response_ids"] == (40,) * 9
+    assert info["response_is_action"] == (True,) * 3 + (False,) * 3 + (True,) * 3
+    with pytest.raises(ValueError, match="must return a Responder .*, got TextTokenizer"):
+        gym.make("Echo-v0", responder=f"{user_module}:nobody")

@@ -10,7 +10,7 @@ import pytest
 import torch as th
 
 from textgym.agents import A2C, PPO
-from textgym.agents.rollouts.iteration_shape import iteration_shape
+from textgym.agents.rollouts.iteration_shape import IterationShape, iteration_shape
 from textgym.agents.rollouts.memory_estimate import GIB, MemoryEstimate, estimate_memory
 
 MakeEnv = Callable[..., Any]
@@ -38,15 +38,8 @@ def test_parts_that_are_known_exactly(make_text_env: MakeEnv) -> None:
     assert found.buffer >= agent.rollout_buffer.nbytes
 
 
-@pytest.mark.parametrize("entropy", ["none", "gradient"])
-def test_activations_are_what_autograd_keeps_of_one_minibatch(
-    make_text_env: MakeEnv, entropy: str
-) -> None:
-    env = make_text_env(num_envs=8)
-    # Micro-batches of one segment, so that nothing is padded.
-    kwargs = {"entropy": entropy, "micro_batch_tokens": 1}
-    agent = PPO("TransformerPolicy", env, n_steps=8, batch_size=None, policy_kwargs=kwargs, seed=0)
-    agent.learn(1)
+def kept_by(agent: PPO) -> int:
+    """Bytes that autograd keeps of the rollout's only minibatch, weights apart."""
     batch = next(agent.rollout_buffer.get())
     weights = {p.untyped_storage().data_ptr() for p in agent.policy.parameters()}
     kept: dict[int, int] = {}
@@ -59,19 +52,51 @@ def test_activations_are_what_autograd_keeps_of_one_minibatch(
 
     with th.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         results = agent.policy.evaluate_actions(batch.observations, batch.actions)
-    tokens = len(agent.rollout_buffer.ids)
-    shape = iteration_shape(agent)
-    # The same sizes as the rollout had: what is estimated is bytes per token and per action.
+    del results
+    return sum(kept.values())
+
+
+def known_shape(agent: PPO) -> IterationShape:
+    """The sizes that the rollout had: what is estimated is bytes per token and per action."""
+    buffer, steps = agent.rollout_buffer, agent.n_envs * agent.n_steps
+    tokens, actions, segments = len(buffer.ids), buffer.n_transitions, len(buffer.segments)
     known = replace(
-        shape,
-        prompt_tokens=(tokens - 64) / len(agent.rollout_buffer.segments),
-        response_tokens=64 / len(agent.rollout_buffer.segments),
+        iteration_shape(agent),
+        prompt_tokens=(tokens - actions) / segments,
+        response_tokens=actions / segments,
         is_cut=False,
+        busy=actions / steps,
     )
     assert known.rollout_tokens == pytest.approx(tokens)
-    estimated = estimate_memory(agent, known).activations
-    assert estimated == pytest.approx(sum(kept.values()), rel=0.3)
-    del results
+    return known
+
+
+@pytest.mark.parametrize("entropy", ["none", "gradient"])
+def test_activations_are_what_autograd_keeps_of_one_minibatch(
+    make_text_env: MakeEnv, entropy: str
+) -> None:
+    env = make_text_env(num_envs=8)
+    # Micro-batches of one segment, so that nothing is padded.
+    kwargs = {"entropy": entropy, "micro_batch_tokens": 1}
+    agent = PPO("TransformerPolicy", env, n_steps=8, batch_size=None, policy_kwargs=kwargs, seed=0)
+    agent.learn(1)
+    estimated = estimate_memory(agent, known_shape(agent)).activations
+    assert estimated == pytest.approx(kept_by(agent), rel=0.3)
+
+
+def test_activations_of_groups_that_share_their_prompts(
+    make_text_env: MakeEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Responses of equal length, so that little is padded.
+    env = make_text_env(num_envs=16, group_size=8, max_new_tokens=2, min_new_tokens=2)
+    agent = PPO("TransformerPolicy", env, n_steps=2, batch_size=None, seed=0)
+    agent.learn(1)
+    estimated = estimate_memory(agent, known_shape(agent)).activations
+    assert estimated == pytest.approx(kept_by(agent), rel=0.3)
+    monkeypatch.setattr(agent.policy, "can_share_prompts", lambda: False)
+    unshared = estimate_memory(agent, known_shape(agent)).activations
+    assert unshared == pytest.approx(kept_by(agent), rel=0.3)
+    assert unshared > 1.3 * estimated
 
 
 def test_checkpointing_and_optimiser_count(make_text_env: MakeEnv) -> None:

@@ -191,6 +191,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="RLHF",
         summary="Helpful and brief: two rewards, weighed by an argument or paid as a vector",
     ),
+    EnvRow(
+        id="RLHF-Sentiment-v0",
+        entry_point="textgym.envs_registry.sentiment:SentimentEnv",
+        vector_entry_point="textgym.envs_registry.sentiment:SentimentVectorEnv",
+        family="token",
+        suite="RLHF",
+        summary="Continue a review positively: the generator's lexicon and grammar are the gold",
+    ),
 )
 
 

@@ -53,16 +53,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from textgym.config import TextEnvConfig, check_int
 from textgym.dataset_form import DatasetForm
 from textgym.envs_registry.dialogue_desk.customer import Customer
 from textgym.envs_registry.dialogue_desk.gold import DialogueGold
+from textgym.envs_registry.dialogue_desk.humans import careful_turn
+from textgym.envs_registry.dialogue_desk.needs import Need
+from textgym.envs_registry.dialogue_desk.reading import read_case
 from textgym.envs_registry.dialogue_desk.scripts import ScriptedCustomer, scripted_prompt
 from textgym.envs_registry.dialogue_desk.source import DialoguePrompts
 from textgym.envs_registry.dialogue_recipe import ENV_ID, RECIPE
 from textgym.task import TextTask
 from textgym.task_models import Bundle, text_task
 from textgym.token_env import TokenEnv
+from textgym.tokenizer import end_token
+from textgym.turns import split_turns
 from textgym.vector_env import TokenVectorEnv
 
 BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "dialogue-v0")
@@ -135,6 +142,25 @@ class DialogueEnv(TokenEnv):
     config_class = DialogueConfig
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+
+    def best_known_action(self) -> int:
+        """Return the next token of somebody who asks for what is missing and then books.
+
+        Raises:
+            ValueError: A prompt without a need: of a data set, or given by option.
+        """
+        state = self.get_state()
+        start, turn_start = int(state.prompt_lengths[0]), int(state.turn_starts[0])
+        prompt = state.prompts[0]
+        if prompt is None or "order" not in prompt.facts:
+            raise ValueError(f"expected a customer with a need, got the prompt {prompt!r}")
+        ids = state.ids[0]
+        turns = split_turns(ids[start:turn_start].tolist(), state.is_action[0, start:turn_start])
+        spoken = [(turn.is_action, self.tokenizer.decode(list(turn.ids))) for turn in turns]
+        text = careful_turn(read_case(Need.of(prompt.facts), spoken))
+        tokens = [*self.tokenizer.encode(f" {text}"), *end_token(self.tokenizer)]
+        token = tokens[int(state.lengths[0]) - turn_start]
+        return int(np.flatnonzero(self.action_tokens == token)[0])
 
 
 class DialogueVectorEnv(TokenVectorEnv):

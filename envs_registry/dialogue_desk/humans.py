@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from textgym.envs_registry.dialogue_desk import wording
 from textgym.envs_registry.dialogue_desk.customer import answer, said
 from textgym.envs_registry.dialogue_desk.needs import SLOTS, Need
@@ -48,6 +50,11 @@ def agent_turn(case: Case, slips: float, rng: Draws) -> str:
     """What a person says next, knowing what the customer has told; `slips` of it are mistakes."""
     text = _slip(case, rng) if rng.random() < slips else _right_turn(case, rng)
     return f"{pick(wording.POLITE, rng)} {text}" if rng.random() < IS_POLITE else text
+
+
+def careful_turn(case: Case) -> str:
+    """What somebody says who asks for what is missing and then books; a pure function."""
+    return _right_turn(case, np.random.default_rng(0))
 
 
 def _right_turn(case: Case, rng: Draws) -> str:

@@ -321,6 +321,22 @@ def test_a_customer_without_patience_leaves_and_the_cap_ends_the_rest(desk_token
     assert info["finish_reason"] == "overflow"
 
 
+def test_the_best_known_actions_serve_every_customer(desk_tokenizer: Path) -> None:
+    env = make(desk_tokenizer)
+    golds = []
+    for seed in range(12):
+        env.reset(seed=seed)
+        ended = False
+        while not ended:
+            _, _, ended, _, info = env.step(env.best_known_action())
+        golds.append(info["gold_score"])
+        assert info["finish_reason"] == "solved"
+    assert golds == pytest.approx([1.0] * 12)
+    env.reset(options={"prompt": "Customer: Do you sell maps?\nAgent:"})
+    with pytest.raises(ValueError, match="expected a customer with a need"):
+        env.best_known_action()
+
+
 def test_writing_the_customers_part_gains_nothing(desk_tokenizer: Path) -> None:
     env = make(desk_tokenizer, max_turn_tokens=80)
     facts = begin(env, replace(NEED, told=(), patience=1))

@@ -130,7 +130,8 @@ def _on_gold(config: TextRunConfig, seed: int, report: Callable[[int], None]) ->
     sampler = TextSampler(config.env_id, config.env_kwargs)
     count = min(config.text.n_reference, len(sampler.task.prompts))
     episodes = sampler.sampled(sampler.reference(), list(range(count)), seed)
-    spread = float(np.std([e.gold_score for e in episodes])) or 1.0
+    golds = np.array([e.gold_score for e in episodes], dtype=np.float64)
+    spread = float(golds.std()) or 1.0
     kwargs = {**config.env_kwargs, "reward": f"{1 / spread:.4f}*gold"}
     env = gym.make_vec(config.env_id, num_envs=config.text.n_envs, **kwargs)
     agent = new_agent(env, config.text, sampler.task, seed)

@@ -31,6 +31,7 @@ def make(tmp_path: Path) -> Any:
         env_id: str = "RLHF-CartPole-v0",
         teacher: str = "",
         prices: Prices | None = None,
+        answer_within: int | None = None,
         **feedback: Any,
     ) -> ControlLearner:
         tmp_path.mkdir(exist_ok=True)
@@ -43,7 +44,7 @@ def make(tmp_path: Path) -> Any:
             make_broker=lambda gold: FeedbackBroker(
                 build_teacher(TeacherConfig.parse(teacher)),
                 store,
-                BrokerConfig(budget=100),
+                BrokerConfig(budget=100, answer_within=answer_within),
                 prices=prices,
             ),
         )
@@ -145,3 +146,19 @@ def test_known_environments_have_settings_of_their_own() -> None:
     assert settings_for("RLHF-LunarLander-v0").total_steps == 1_000_000
     assert settings_for("Acrobot-v1").num_envs == 8
     assert gym.spec("RLHF-CartPole-v0").max_episode_steps is None
+
+
+def test_answers_that_all_tie_teach_nothing(make: Any) -> None:
+    learner = make(teacher="eps_equal=1000")
+    learner.act(0, 128, lambda done: None)
+    assert learner.ask(5.0) == 5 and learner.receive() == 5
+    assert learner.fit() == {} and not learner.feedback.is_ready
+    assert learner.act(1, 32, lambda done: None) == 32  # it goes on recording
+
+
+def test_money_of_questions_that_nobody_answers_is_free_again(make: Any) -> None:
+    learner = make(teacher="dropout_round=0", answer_within=0)
+    learner.act(0, 128, lambda done: None)
+    assert learner.ask(3.0) == 3 and learner.receive() == 0
+    learner.act(1, 128, lambda done: None)
+    assert learner.ask(3.0) == 3 and learner.spent == 0.0

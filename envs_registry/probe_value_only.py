@@ -8,9 +8,9 @@ Description:
     the mean square). Solved: the values of all states are off by at most 0.05 (likewise), with a
     discount of 1.
 Observation:
-    `Box(0, 8, (4,), int64)`: the digit in the prompt, up to three response tokens, 8 where empty.
+    `Box(0, 11, (4,), int64)`: the digit in the prompt, up to three letters, 11 where empty.
 Action:
-    `Discrete(8)`: the tokens `0 1 2 3 4 5 6 7`.
+    `Discrete(3)`: the letters `a b c`, of the tokens `0 1 2 3 4 5 6 7 a b c`.
 Reward:
     At the end the score, the prompt's digit over 7. The reference is uniform, so its half of the
     KL penalty is the same for every response; `kl_coef` is 0 by default.
@@ -46,7 +46,8 @@ from textgym.task import TextTask
 class ValueOnlyProbe(Probe):
     """Knows the score from the beginning."""
 
-    symbols = "0 1 2 3 4 5 6 7"
+    symbols = "0 1 2 3 4 5 6 7 a b c"
+    actions = "a b c"
     prompts = ("0", "1", "2", "3", "4", "5", "6", "7")
 
     def begin(self, prompt: Sequence[str]) -> State:
@@ -62,8 +63,8 @@ class ValueOnlyProbe(Probe):
         return state / 7
 
     def faulty_choices(self, state: State) -> str:
-        """Return all symbols: there is nothing to choose."""
-        return self.symbols
+        """Return all letters: there is nothing to choose."""
+        return self.actions
 
 
 def build_task(config: ProbeConfig) -> TextTask:

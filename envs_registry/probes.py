@@ -56,10 +56,12 @@ class Probe:
 
     Attributes:
         symbols: The vocabulary, separated by spaces; none of them ends a response.
+        actions: Those that may be written; empty for all.
         prompts: Every prompt, each as likely as the others.
     """
 
     symbols: ClassVar[str]
+    actions: ClassVar[str] = ""
     prompts: Sequence[str]
 
     def begin(self, prompt: Sequence[str]) -> State:
@@ -122,6 +124,7 @@ class ProbeSolution:
         """Solve `probe` for responses of `num_tokens`."""
         self.probe, self.num_tokens, self.kl_coef = probe, num_tokens, kl_coef
         self.symbols = probe.symbols.split()
+        self.actions = probe.actions.split() or self.symbols
         self._starts = [probe.begin(prompt.split()) for prompt in probe.prompts]
         self._best: dict[tuple[State, int], float] = {}
 
@@ -133,7 +136,7 @@ class ProbeSolution:
     @cached_property
     def random_return(self) -> float:
         """Mean return of uniformly random tokens."""
-        uniform = np.full(len(self.symbols), 1 / len(self.symbols))
+        uniform = np.full(len(self.actions), 1 / len(self.actions))
         return self.mean_return(lambda state, tokens_left: uniform)
 
     @cached_property
@@ -142,7 +145,7 @@ class ProbeSolution:
 
         def policy(state: State, tokens_left: int) -> np.ndarray:
             chosen = self.probe.faulty_choices(state).split()
-            return np.array([s in chosen for s in self.symbols]) / len(chosen)
+            return np.array([action in chosen for action in self.actions]) / len(chosen)
 
         return self.mean_return(policy)
 
@@ -184,29 +187,28 @@ class ProbeSolution:
         return np.array([self.value(*self._texts(row)) for row in observations])
 
     def best_response(self, prompt: str) -> list[str]:
-        """Return a best response, the first in the order of the symbols."""
+        """Return a best response, the first in the order of the actions."""
         response: list[str] = []
         while len(response) < self.num_tokens:
-            response.append(self.symbols[int(self.q_values(prompt, response).argmax())])
+            response.append(self.actions[int(self.q_values(prompt, response).argmax())])
         return response
 
     def observations(self) -> np.ndarray:
         """Return the observation of every unfinished response, (N, L) int64: few tokens only."""
         rows = []
-        for prompt in self.probe.prompts:
-            ids = [self.symbols.index(symbol) for symbol in prompt.split()]
-            for length in range(self.num_tokens):
-                for body in product(range(len(self.symbols)), repeat=length):
-                    empty = [len(self.symbols)] * (self.num_tokens - length)
-                    rows.append([*ids, *body, *empty])
+        for prompt, length in product(self.probe.prompts, range(self.num_tokens)):
+            empty = [len(self.symbols)] * (self.num_tokens - length)
+            for body in product(self.actions, repeat=length):
+                ids = [self.symbols.index(symbol) for symbol in (*prompt.split(), *body)]
+                rows.append([*ids, *empty])
         return np.array(rows, dtype=np.int64)
 
     @property
     def _step_reward(self) -> float:
-        return -self.kl_coef * float(np.log(len(self.symbols)))
+        return -self.kl_coef * float(np.log(len(self.actions)))
 
     def _successors(self, state: State) -> list[State]:
-        return [self.probe.advance(state, symbol) for symbol in self.symbols]
+        return [self.probe.advance(state, action) for action in self.actions]
 
     def _value(self, state: State, tokens_left: int) -> float:
         key = (state, tokens_left)
@@ -238,11 +240,15 @@ def probe_task(config: ProbeConfig, probe: Probe) -> TextTask:
     """Return the task of a probe: its prompts, its score, and a uniform reference.
 
     Raises:
-        ValueError: Other symbols, or a prompt that does not fit.
+        ValueError: Other symbols or actions, or a prompt that does not fit.
     """
     tokenizer = f"symbols:{probe.symbols}"
     if config.tokenizer not in (None, tokenizer):
         raise ValueError(f"tokenizer must be None or {tokenizer!r}, got {config.tokenizer!r}")
+    if config.action_tokens is not None:
+        raise ValueError(
+            f"action_tokens must be None: they are fixed, got {config.action_tokens!r}"
+        )
     longest = max(len(prompt.split()) for prompt in probe.prompts)
     if config.max_prompt_tokens < longest:
         raise ValueError(
@@ -254,7 +260,13 @@ def probe_task(config: ProbeConfig, probe: Probe) -> TextTask:
         Prompt(prompt_id=index, text=text, references=(" ".join(solution.best_response(text)),))
         for index, text in enumerate(probe.prompts)
     )
-    task = text_task(replace(config, tokenizer=tokenizer), prompts=prompts, gold=ProbeScore(probe))
+    written = [probe.symbols.split().index(action) for action in probe.actions.split()]
+    config = replace(
+        config,
+        tokenizer=tokenizer,
+        action_tokens=",".join(str(token) for token in written) or None,
+    )
+    task = text_task(config, prompts=prompts, gold=ProbeScore(probe))
     num_actions = len(task.action_tokens)
     return replace(
         task,
@@ -274,14 +286,13 @@ class ProbeParts(EnvParts):
         """V*, Q* and the best return, for the current `kl_coef`.
 
         Raises:
-            ValueError: Actions are masked or left out, or a stop string may end a response early.
+            ValueError: Actions are masked, or a stop string may end a response early.
         """
         config = self.config
-        if config.action_mask or config.action_tokens or config.stop:
+        if config.action_mask or config.stop:
             raise ValueError(
                 f"the solution is of all actions and no stop strings, got action_mask="
-                f"{config.action_mask!r}, action_tokens={config.action_tokens!r}, "
-                f"stop={config.stop!r}"
+                f"{config.action_mask!r}, stop={config.stop!r}"
             )
         gold = self.task.gold
         assert isinstance(gold, ProbeScore), f"a probe is scored by its machine, not by {gold!r}"

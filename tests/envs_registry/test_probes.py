@@ -49,15 +49,15 @@ def test_values_are_those_of_every_response_played(env_id: str) -> None:
     solution = solution_of(env_id, kl_coef=0.3, max_new_tokens=length)
     assert solution.best_return == pytest.approx(returns.max(axis=1).mean())
     assert solution.random_return == pytest.approx(returns.mean())
-    paid = -0.3 * np.log(len(solution.symbols))
+    paid = -0.3 * np.log(len(solution.actions))
     for prompt, of_prompt in zip(solution.probe.prompts, returns, strict=True):
         assert solution.value(prompt) == pytest.approx(of_prompt.max())
-        by_action = of_prompt.reshape(len(solution.symbols), -1)
+        by_action = of_prompt.reshape(len(solution.actions), -1)
         np.testing.assert_allclose(solution.q_values(prompt), by_action.max(axis=1), atol=1e-6)
         # After one token, what is left to be paid is the return less what that step paid.
-        after = [solution.value(prompt, [symbol]) for symbol in solution.symbols]
+        after = [solution.value(prompt, [action]) for action in solution.actions]
         np.testing.assert_allclose(after, by_action.max(axis=1) - paid, atol=1e-6)
-        best = [solution.symbols.index(s) for s in solution.best_response(prompt)]
+        best = [solution.actions.index(s) for s in solution.best_response(prompt)]
         index = np.flatnonzero((responses == best).all(axis=1))
         assert of_prompt[index] == pytest.approx(of_prompt.max())
 
@@ -120,7 +120,7 @@ def test_references_are_best_responses() -> None:
             total, ended = 0.0, False
             words = iter(prompts[prompt_id].references[0].split())
             while not ended:
-                _, reward, ended, _, info = env.step(solution.symbols.index(next(words)))
+                _, reward, ended, _, info = env.step(solution.actions.index(next(words)))
                 total += float(reward)
             assert total == pytest.approx(solution.value(prompts[prompt_id].text))
             assert info["gold_score"] == info["score"]
@@ -129,7 +129,7 @@ def test_references_are_best_responses() -> None:
 def test_values_of_observations() -> None:
     solution = solution_of("Probe-ValueOnly-v0")
     observations = solution.observations()
-    assert len(observations) == 8 * (1 + 8 + 64)
+    assert len(observations) == 8 * (1 + 3 + 9)
     values = solution.values(observations)
     np.testing.assert_allclose(values, observations[:, 0] / 7)
     assert np.std(values) == pytest.approx(0.327, abs=5e-4)
@@ -153,6 +153,8 @@ def test_bad_arguments() -> None:
             gym.make("Probe-Copy-v0", **{name: value})
     with pytest.raises(ValueError, match="tokenizer must be None or 'symbols:0 1 ='"):
         gym.make("Probe-Parity-v0", tokenizer="symbols:a b")
+    with pytest.raises(ValueError, match="action_tokens must be None: they are fixed, got '1,2'"):
+        gym.make("Probe-Copy-v0", action_tokens="1,2")
     with pytest.raises(ValueError, match="at least the 4 of the longest prompt, got 2"):
         gym.make("Probe-Copy-v0", max_prompt_tokens=2)
     with pytest.raises(TypeError, match="did you mean 'max_new_tokens'"):

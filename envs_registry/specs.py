@@ -199,6 +199,22 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="RLHF",
         summary="Continue a review positively: the generator's lexicon and grammar are the gold",
     ),
+    EnvRow(
+        id="RLHF-DataToText-v0",
+        entry_point="textgym.envs_registry.data_to_text:DataToTextEnv",
+        vector_entry_point="textgym.envs_registry.data_to_text:DataToTextVectorEnv",
+        family="token",
+        suite="RLHF",
+        summary="A record in sentences: every field told, nothing invented",
+    ),
+    EnvRow(
+        id="RLHF-Story-v0",
+        entry_point="textgym.envs_registry.story:StoryEnv",
+        vector_entry_point="textgym.envs_registry.story:StoryVectorEnv",
+        family="token",
+        suite="RLHF",
+        summary="A story from an opening: constraints met, the end as asked, no repetition",
+    ),
 )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from textgym.agents.learning_rate import LearningRate
+
 FROM_PRESET: Any = "preset"
 """Default of every hyper-parameter: take the preset's value."""
 AUTO_VALUE = "auto"
@@ -95,6 +97,15 @@ PPO_PRESETS: dict[str, PPOPreset] = {
         temperature=0.7,
         policy_kwargs={"value": "separate", "value_init": "reward_model"},
         env_kwargs={"missing_eos_score": -1.0},
+    ),
+    # A few tokens, no model to begin with: large steps, many epochs, a critic that counts, and a
+    # rate that falls to nearly nothing, so that what is found is also settled.
+    "probe": PPOPreset(
+        learning_rate=LearningRate(peak=3e-3, final_fraction=0.02),
+        batch_size=256,
+        n_epochs=8,
+        vf_coef=0.5,
+        policy_kwargs={"model": "scratch:layers=1,width=64,heads=2", "value": "shared"},
     ),
 }
 A2C_PRESETS: dict[str, A2CPreset] = {"textgym": A2CPreset()}

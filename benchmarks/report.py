@@ -98,6 +98,13 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
             print("  " + "  ".join("-" * width for width in widths))
 
 
+def print_markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as a page of the docs has it."""
+    print()
+    for cells in (header, ["---"] * len(header), *rows):
+        print(f"| {' | '.join(cells)} |")
+
+
 def _cell(value: Any) -> str:
     return (
         f"{value:,.3g}"

@@ -69,7 +69,8 @@ def states_after_prompts(
     positions = (starts[:, None] + steps).clamp(max=ids.shape[1] - 1)
     width = int(starts.max())
     cache = _read_prompts(trunk, ids[prompts.first, :width])
-    for layer in cache.layers:
+    layers: list[Any] = list(cache.layers)
+    for layer in layers:
         # `index_select` has a cheaper backward than indexing, which the cache's own method does.
         layer.keys = layer.keys.index_select(0, prompts.owners)
         layer.values = layer.values.index_select(0, prompts.owners)

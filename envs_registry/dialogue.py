@@ -50,6 +50,7 @@ Version history:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,7 +70,7 @@ from textgym.task import TextTask
 from textgym.task_models import Bundle, text_task
 from textgym.token_env import TokenEnv
 from textgym.tokenizer import end_token
-from textgym.turns import split_turns
+from textgym.turns import Responder, split_turns
 from textgym.vector_env import TokenVectorEnv
 
 BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "dialogue-v0")
@@ -126,7 +127,9 @@ def build_task(config: DialogueConfig) -> TextTask:
     gold.read_ids_with(task.tokenizer)
     if task.responder is not None:
         return task
-    customer = Customer if config.dataset is None else ScriptedCustomer
+    customer: Callable[..., Responder] = Customer
+    if config.dataset is not None:
+        customer = ScriptedCustomer
     responder = customer(
         tokenizer=task.tokenizer,
         max_turns=config.max_turns,

@@ -15,10 +15,13 @@ Reward:
 Episode end:
     `<eos>`, or four tokens.
 Info:
-    As in every text environment (docs/environment.md); no `gold_score`.
+    As in every text environment (docs/environment.md); no `gold_score`. At the end `regret`: J*
+    less what the environment paid for the episode. With the agent's half, `kl_coef` times the sum
+    of log pi, added, its mean is J* - J(pi). Not where actions are masked or left out.
 
 Arguments:
     `table_seed` (0): draws both tables. Those of `TextEnvConfig`; `kl_coef` is 0.1 by default.
+    `solution` of the unwrapped environment has V*, Q*, pi* and J* exactly.
 Data:
     One prompt.
 Version history:
@@ -29,25 +32,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
 
 import numpy as np
 
 from textgym.config import TextEnvConfig, check_int
+from textgym.env_parts import EnvParts
+from textgym.envs_registry.exact_kl_solution import (
+    EpisodeRegret,
+    ExactSolution,
+    exact_solution,
+)
+from textgym.envs_registry.exact_kl_tables import (
+    EOS,
+    MAX_NEW_TOKENS,
+    VOCAB_SIZE,
+    ExactKLTables,
+)
 from textgym.prompts import PromptList
 from textgym.reference import TableReference
 from textgym.task import TextTask
 from textgym.task_parts import action_tokens_from, mask_from
 from textgym.token_env import TokenEnv
 from textgym.tokenizer import load_tokenizer
-from textgym.types import Episode, TokenIds
+from textgym.types import Episode
 from textgym.vector_env import TokenVectorEnv
 
+__all__ = ["EOS", "MAX_NEW_TOKENS", "VOCAB_SIZE", "ExactKLEnv", "ExactKLTables", "ExactKLVectorEnv"]
+
 SYMBOLS = "symbols:<bos> a b c d <eos>"
-VOCAB_SIZE = 6
-EOS = 5
-MAX_NEW_TOKENS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,49 +76,6 @@ class ExactKLConfig(TextEnvConfig):
         """Check the ranges."""
         super().__post_init__()
         check_int("table_seed", self.table_seed, at_least=0)
-
-
-class ExactKLTables:
-    """The reference's logits by state and the score by response."""
-
-    def __init__(self, table_seed: int, max_new_tokens: int = MAX_NEW_TOKENS) -> None:
-        """Draw both tables; at most `6 ** max_new_tokens` responses are held."""
-        self.table_seed, self.max_new_tokens = table_seed, max_new_tokens
-
-    @cached_property
-    def responses(self) -> tuple[TokenIds, ...]:
-        """Every finished response, shortest first."""
-        inner = [token for token in range(VOCAB_SIZE) if token != EOS]
-        ended = [
-            (*body, EOS)
-            for length in range(self.max_new_tokens)
-            for body in product(inner, repeat=length)
-        ]
-        return (*ended, *product(inner, repeat=self.max_new_tokens))
-
-    @cached_property
-    def states(self) -> tuple[TokenIds, ...]:
-        """Every unfinished response, shortest first."""
-        inner = [token for token in range(VOCAB_SIZE) if token != EOS]
-        lengths = range(self.max_new_tokens)
-        return tuple(body for length in lengths for body in product(inner, repeat=length))
-
-    @cached_property
-    def logits(self) -> dict[TokenIds, np.ndarray]:
-        """State (the response so far) to the reference's logits, (6,) float64."""
-        generator = np.random.default_rng([self.table_seed, 0])
-        return {state: generator.standard_normal(VOCAB_SIZE) for state in self.states}
-
-    @cached_property
-    def scores(self) -> dict[TokenIds, float]:
-        """Finished response to its score."""
-        generator = np.random.default_rng([self.table_seed, 1])
-        values = generator.standard_normal(len(self.responses))
-        return dict(zip(self.responses, values.tolist(), strict=True))
-
-    def reference_logits(self, state: TokenIds) -> np.ndarray:
-        """Return the logits after a prompt of one token; zeros beyond the last step."""
-        return self.logits.get(tuple(state[1:]), np.zeros(VOCAB_SIZE))
 
 
 class TableReward:
@@ -129,6 +98,8 @@ def build_task(config: ExactKLConfig) -> TextTask:
     tokenizer = load_tokenizer(SYMBOLS)
     tables = ExactKLTables(config.table_seed, config.max_new_tokens)
     action_tokens = action_tokens_from(config, tokenizer)
+    mask_fn = mask_from(config, action_tokens, tokenizer.eos_ids)
+    is_plain = mask_fn is None and len(action_tokens) == VOCAB_SIZE and not config.stop
     return TextTask(
         config=config,
         prompts=PromptList(["<bos>"]),
@@ -140,24 +111,37 @@ def build_task(config: ExactKLConfig) -> TextTask:
         eos_ids=tokenizer.eos_ids,
         stop=config.stop_strings,
         action_tokens=action_tokens,
-        mask_fn=mask_from(config, action_tokens, tokenizer.eos_ids),
+        mask_fn=mask_fn,
+        regret=EpisodeRegret(tables) if is_plain and config.missing_eos_score is None else None,
     )
 
 
 DEFAULTS = {"kl_coef": 0.1, "max_prompt_tokens": 1, "max_new_tokens": MAX_NEW_TOKENS}
 
 
-class ExactKLEnv(TokenEnv):
+class ExactKLParts(EnvParts):
+    """What the single and the vector environment add: the solution."""
+
+    config_class = ExactKLConfig
+    default_kwargs = DEFAULTS
+
+    @property
+    def solution(self) -> ExactSolution:
+        """V*, Q*, pi* and J* for the current `kl_coef` and `temperature`.
+
+        Raises:
+            ValueError: `kl_coef` is 0, or actions are masked or left out.
+        """
+        return exact_solution(self)
+
+
+class ExactKLEnv(ExactKLParts, TokenEnv):
     """One row of Probe-ExactKL-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
-    config_class = ExactKLConfig
-    default_kwargs = DEFAULTS
 
 
-class ExactKLVectorEnv(TokenVectorEnv):
+class ExactKLVectorEnv(ExactKLParts, TokenVectorEnv):
     """N rows of Probe-ExactKL-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
-    config_class = ExactKLConfig
-    default_kwargs = DEFAULTS

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from textgym.envs_registry.exact_kl import VOCAB_SIZE, ExactKLTables
-from textgym.types import TokenIds
+from textgym.envs_registry.exact_kl_tables import VOCAB_SIZE, ExactKLTables
+from textgym.types import Episode, TokenIds
 
 Policy = Mapping[TokenIds, np.ndarray]
 
@@ -32,12 +32,16 @@ class ExactSolution:
         reference: J of the reference itself: its mean score, as its KL is 0.
         policy: pi*, response so far to (6,) float64 probabilities.
         reference_policy: pi_ref in the same form.
+        values: V*, response so far (or whole: its score) to the best that can still be reached.
+        q_values: Q*, response so far to (6,) float64: V* behind each token.
     """
 
     best: float
     reference: float
     policy: Policy
     reference_policy: Policy
+    values: Mapping[TokenIds, float]
+    q_values: Mapping[TokenIds, np.ndarray]
 
 
 def exact_solution(env: Any) -> ExactSolution:
@@ -55,24 +59,62 @@ def exact_solution(env: Any) -> ExactSolution:
             f"expected kl_coef above 0 and all {VOCAB_SIZE} actions allowed, got {core.config!r}"
         )
     tables = ExactKLTables(core.config.table_seed, core.max_new_tokens)
+    values, q_values, policy = _optimum(tables, core.kl_coef, core.temperature)
     reference_policy = {
         state: _softmax(logits / core.temperature) for state, logits in tables.logits.items()
     }
-    values: dict[TokenIds, float] = dict(tables.scores)
-    policy: dict[TokenIds, np.ndarray] = {}
-    for state in reversed(tables.states):
-        q = np.array([values[(*state, token)] for token in range(VOCAB_SIZE)])
-        tilted = np.log(reference_policy[state]) + q / core.kl_coef
-        top = tilted.max()
-        log_sum = top + np.log(np.exp(tilted - top).sum())
-        values[state] = float(core.kl_coef * log_sum)
-        policy[state] = np.exp(tilted - log_sum)
     return ExactSolution(
         best=values[()],
         reference=objective(env, reference_policy),
         policy=policy,
         reference_policy=reference_policy,
+        values=values,
+        q_values=q_values,
     )
+
+
+class EpisodeRegret:
+    """J* less what the environment pays for an episode, from the tables.
+
+    Where `kl_coef` is 0, J* is the best score.
+    """
+
+    def __init__(self, tables: ExactKLTables) -> None:
+        """Keep the tables; each weight and temperature is solved once."""
+        self._tables = tables
+        self._best: dict[tuple[float, float], float] = {}
+
+    def __call__(self, episode: Episode, kl_coef: float, temperature: float) -> float:
+        """Return the regret of an episode's response."""
+        tables, response = self._tables, episode.response_ids
+        key = (kl_coef, temperature)
+        if key not in self._best:
+            self._best[key] = (
+                _optimum(tables, *key)[0][()] if kl_coef else max(tables.scores.values())
+            )
+        chances = [
+            _softmax(tables.logits[response[:position]] / temperature)[token]
+            for position, token in enumerate(response)
+        ]
+        paid = tables.scores[response] + kl_coef * float(np.log(chances).sum())
+        return self._best[key] - paid
+
+
+def _optimum(
+    tables: ExactKLTables, kl_coef: float, temperature: float
+) -> tuple[dict[TokenIds, float], dict[TokenIds, np.ndarray], dict[TokenIds, np.ndarray]]:
+    """Return V*, Q* and pi* by state; V* of a finished response is its score."""
+    values: dict[TokenIds, float] = dict(tables.scores)
+    q_values: dict[TokenIds, np.ndarray] = {}
+    policy: dict[TokenIds, np.ndarray] = {}
+    for state in reversed(tables.states):
+        q = np.array([values[(*state, token)] for token in range(VOCAB_SIZE)])
+        tilted = np.log(_softmax(tables.logits[state] / temperature)) + q / kl_coef
+        top = tilted.max()
+        log_sum = top + np.log(np.exp(tilted - top).sum())
+        values[state], q_values[state] = float(kl_coef * log_sum), q
+        policy[state] = np.exp(tilted - log_sum)
+    return values, q_values, policy
 
 
 def objective(env: Any, policy: Policy, *, with_agents_half: bool = True) -> float:

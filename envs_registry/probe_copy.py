@@ -16,7 +16,8 @@ Reward:
 Episode end:
     After three tokens; there is no end token.
 Info:
-    As in every text environment (docs/environment.md); `gold_score` is the score.
+    As in every text environment (docs/environment.md); `gold_score` is the score. At the end
+    `regret`, the best score of the prompt less the score.
 
 Arguments:
     Those of `TextEnvConfig` but for data and models, which are fixed. `solution` of the unwrapped

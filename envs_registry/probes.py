@@ -99,9 +99,10 @@ class ProbeScore:
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32 in [0, 1]."""
-        return np.array([self._score(episode) for episode in episodes], dtype=np.float32)
+        return np.array([self.score(episode) for episode in episodes], dtype=np.float32)
 
-    def _score(self, episode: Episode) -> float:
+    def score(self, episode: Episode) -> float:
+        """Return the score of one episode."""
         symbols = self.probe.symbols.split()
         response = [symbols[token] for token in episode.response_ids]
         state = self.probe.state_after(episode.prompt.text, response)
@@ -266,10 +267,18 @@ def probe_task(config: ProbeConfig, probe: Probe) -> TextTask:
         tokenizer=tokenizer,
         action_tokens=",".join(str(token) for token in written) or None,
     )
-    task = text_task(config, prompts=prompts, gold=ProbeScore(probe))
+    gold = ProbeScore(probe)
+    task = text_task(config, prompts=prompts, gold=gold)
     num_actions = len(task.action_tokens)
+    is_plain = not (config.action_mask or config.stop) and config.missing_eos_score is None
+
+    def regret(episode: Episode, kl_coef: float, temperature: float) -> float:
+        # The reference's half of the KL penalty is the same for every response.
+        return solution.value(episode.prompt.text) - gold.score(episode)
+
     return replace(
         task,
+        regret=regret if is_plain else None,
         make_reference=lambda num_rows, width: TableReference(
             lambda state: np.zeros(num_actions), task.action_tokens
         ),

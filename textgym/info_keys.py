@@ -33,6 +33,8 @@ def expected_step_keys(env: Any, *, is_end: bool) -> frozenset[str]:
     keys |= END_KEYS
     if env.task.responder is not None:
         keys |= {"response_is_action"}
+    if env.task.regret is not None:
+        keys |= {"regret"}
     if is_paid:
         keys |= SCORE_KEYS
         keys |= {"gold_score"} if env.task.gold is not None else frozenset()

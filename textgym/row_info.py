@@ -22,9 +22,9 @@ def reset_info(rows: MDPRows, row: int) -> dict[str, Any]:
 def end_info(episode: Episode) -> dict[str, Any]:
     """Return what an ended row's info holds beyond every step's keys.
 
-    `response_is_action` is there where the environment answers; `score`, `gold_score` and
-    `reward_terms` are missing while rewards are withheld, `gold_score` also where the task or the
-    prompt has none.
+    `response_is_action` is there where the environment answers, `regret` where the optimum is
+    known; `score`, `gold_score` and `reward_terms` are missing while rewards are withheld,
+    `gold_score` also where the task or the prompt has none.
     """
     info: dict[str, Any] = {
         "response": episode.response,
@@ -35,6 +35,8 @@ def end_info(episode: Episode) -> dict[str, Any]:
     }
     if episode.response_is_action:
         info["response_is_action"] = episode.response_is_action
+    if episode.regret is not None:
+        info["regret"] = episode.regret
     if episode.score is not None:
         info["score"] = episode.score
         info["reward_terms"] = dict(episode.reward_terms)

@@ -14,8 +14,10 @@ from textgym.reference import Reference
 from textgym.rewards.base import RewardFn
 from textgym.tokenizer import Tokenizer
 from textgym.turns import Responder
+from textgym.types import Episode
 
 MakeReference = Callable[[int, int], Reference]
+RegretFn = Callable[[Episode, float, float], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,8 @@ class TextTask:
         responder: Answers where a turn of the agent ends (an end token, a stop string or
             `Responder.max_turn_tokens`) and decides when the episode ends; None where the end of
             the first turn is the end of the episode.
+        regret: `(episode, kl_coef, temperature) -> float`, see `Episode.regret`; None where the
+            optimum is not known.
     """
 
     config: TextEnvConfig
@@ -50,6 +54,7 @@ class TextTask:
     stop: tuple[str, ...] = ()
     mask_fn: MaskFn | None = None
     responder: Responder | None = None
+    regret: RegretFn | None = None
 
     def __post_init__(self) -> None:
         """Check that tokens fit the vocabulary, that there are prompts, and the turns' caps."""

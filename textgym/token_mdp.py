@@ -297,10 +297,16 @@ class TokenMDP:
         """Let the environment answer where it does, and record the episodes that end."""
         reasons = self._ends.reasons(self.rows, tokens, acting)
         has_turns = self.task.responder is not None
-        return {
+        episodes = {
             row: episode_of(self.rows, row, self.task.tokenizer, reason, has_turns=has_turns)
             for row, reason in reasons.items()
         }
+        return {row: self._with_regret(episode) for row, episode in episodes.items()}
+
+    def _with_regret(self, episode: Episode) -> Episode:
+        if self.task.regret is None:
+            return episode
+        return replace(episode, regret=self.task.regret(episode, self.kl_coef, self.temperature))
 
     def _pay(
         self,

@@ -57,6 +57,8 @@ class Episode:
         score: The reward function's number for the episode, None before it was scored.
         gold_score: Hidden true utility, None where the task has none.
         reward_terms: Named parts of the final step's reward; they sum to it.
+        regret: The most that could be expected at its beginning less what the environment paid,
+            None where the optimum is not known.
         query_id: The question by which a teacher was asked for the score; empty for none.
         pieces: Text of each response token, for people to read; empty where not recorded.
     """
@@ -73,6 +75,7 @@ class Episode:
     score: float | None = None
     gold_score: float | None = None
     reward_terms: Mapping[str, float] = field(default_factory=dict)
+    regret: float | None = None
     query_id: str = ""
     pieces: tuple[str, ...] = field(default=(), repr=False, compare=False)
 

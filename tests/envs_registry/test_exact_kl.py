@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -103,3 +105,54 @@ def test_the_environment_pays_what_the_tables_say() -> None:
     assert first == pytest.approx(0.1 * log_softmax[0][2])
     assert last == pytest.approx(0.1 * log_softmax[1][EOS] + tables.scores[(2, EOS)])
     assert info["score"] == pytest.approx(tables.scores[(2, EOS)])
+
+
+def test_values_and_q_values_hang_together() -> None:
+    """V* = kl_coef log sum pi_ref exp(Q* / kl_coef), and pi* is its tilted reference."""
+    env = gym.make(ID, kl_coef=0.3)
+    solution = env.unwrapped.get_wrapper_attr("solution")
+    assert solution.values[()] == solution.best
+    for state in ((), (2,), (1, 1, 3)):
+        reference, q = solution.reference_policy[state], solution.q_values[state]
+        assert q[1] == solution.values[(*state, 1)]
+        mass = reference @ np.exp(q / 0.3)
+        assert solution.values[state] == pytest.approx(0.3 * np.log(mass))
+        np.testing.assert_allclose(solution.policy[state], reference * np.exp(q / 0.3) / mass)
+    vector: Any = gym.make_vec(ID, num_envs=2).unwrapped
+    assert vector.solution.best == pytest.approx(exact_solution(gym.make(ID)).best)
+
+
+@pytest.mark.parametrize("timing", ["step", "deferred"])
+def test_regret_in_info_is_the_distance_from_the_best(timing: str) -> None:
+    """Every response of one policy, weighed by its chance: regret + kl_coef log pi = J* - J."""
+    kl_coef, tables = 0.3, ExactKLTables(0)
+    envs: Any = gym.make_vec(ID, num_envs=len(tables.responses), reward_timing=timing)
+    envs.unwrapped.set_kl_coef(kl_coef)
+    rng = np.random.default_rng(0)
+    policy = {state: rng.dirichlet(np.ones(6)) for state in tables.states}
+    envs.reset(seed=0)
+    found = np.full(len(tables.responses), np.nan)
+    for step in range(4):
+        actions = [r[step] if step < len(r) else 0 for r in tables.responses]
+        infos = envs.step(actions)[4]
+        for row, response in enumerate(tables.responses):
+            if len(response) == step + 1:
+                found[row] = infos["final_info"]["regret"][row]
+    mean = 0.0
+    for response, regret_of_it in zip(tables.responses, found, strict=True):
+        log_pi = sum(np.log(policy[response[:i]][a]) for i, a in enumerate(response))
+        mean += np.exp(log_pi) * (regret_of_it + kl_coef * log_pi)
+    env = gym.make(ID, kl_coef=kl_coef)
+    assert mean == pytest.approx(exact_solution(env).best - objective(env, policy))
+
+
+def test_regret_without_a_kl_term_and_where_it_is_not_known() -> None:
+    env, tables = gym.make(ID, kl_coef=0.0), ExactKLTables(0)
+    env.reset(seed=0)
+    expected = max(tables.scores.values()) - tables.scores[(EOS,)]
+    assert env.step(EOS)[4]["regret"] == pytest.approx(expected)
+    for kwargs in ({"min_new_tokens": 2}, {"action_tokens": "1-5"}, {"missing_eos_score": -1.0}):
+        env = gym.make(ID, **kwargs)
+        env.reset(seed=0)
+        infos = [env.step(1)[4] for _ in range(4)]
+        assert "response" in infos[-1] and "regret" not in infos[-1]

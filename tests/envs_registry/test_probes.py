@@ -124,6 +124,17 @@ def test_references_are_best_responses() -> None:
                 total += float(reward)
             assert total == pytest.approx(solution.value(prompts[prompt_id].text))
             assert info["gold_score"] == info["score"]
+            assert info["regret"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_regret_is_what_the_response_lacks() -> None:
+    env = gym.make("Probe-Parity-v0", kl_coef=0.2)
+    for answer, expected in (("1", 1.0), ("0", 0.0)):
+        env.reset(options={"prompt": "1 1 0 0 ="})
+        assert env.step(["0", "1", "="].index(answer))[4]["regret"] == pytest.approx(expected)
+    env = gym.make("Probe-Parity-v0", missing_eos_score=-1.0)
+    env.reset(seed=0)
+    assert "regret" not in env.step(0)[4]
 
 
 def test_values_of_observations() -> None:

@@ -18,9 +18,9 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from textgym.agents.feedback_loop.control_settings import ControlSettings
-from textgym.agents.feedback_loop.fingerprint import weights_fingerprint
 from textgym.agents.feedback_loop.segment_files import read_segments, write_segments
 from textgym.agents.feedback_loop.step_report import StepReport
+from textgym.agents.policies.fingerprint import weights_fingerprint
 from textgym.agents.reward_learning.labels import labels_from_records
 from textgym.agents.reward_learning.vector_ensemble import VectorRewardEnsemble
 from textgym.agents.reward_learning.vector_network import StepShape

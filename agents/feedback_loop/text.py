@@ -16,13 +16,13 @@ import gymnasium as gym
 import numpy as np
 
 from textgym.agents.evaluation.sampled_feedback import judge_of
-from textgym.agents.feedback_loop.fingerprint import weights_fingerprint
 from textgym.agents.feedback_loop.step_report import StepReport
 from textgym.agents.feedback_loop.text_questions import Group, chosen_groups, question
 from textgym.agents.feedback_loop.text_sampling import TextSampler
 from textgym.agents.feedback_loop.text_settings import RESPONSES, TextLoopSettings
 from textgym.agents.learning_rate import LearningRate, default_learning_rate
 from textgym.agents.policies import TransformerPolicy
+from textgym.agents.policies.fingerprint import weights_fingerprint
 from textgym.agents.policies.model_building import model_kind
 from textgym.agents.ppo import PPO
 from textgym.agents.reward_learning.labels import labels_from_records

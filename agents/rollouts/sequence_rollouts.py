@@ -23,6 +23,7 @@ from textgym.agents.kl_shaping import kl_shaped
 from textgym.agents.policies.slot_state import SlotState
 from textgym.agents.policies.transformer_policy import TransformerPolicy
 from textgym.agents.presets import SharedPreset
+from textgym.agents.rollouts.asked_rewards import tell_policy
 from textgym.agents.rollouts.device_memory import out_of_memory_named, require_memory
 from textgym.agents.rollouts.gradient_norms import GradientNorms
 from textgym.agents.rollouts.memory_estimate import estimate_memory
@@ -221,6 +222,7 @@ class SequenceRollouts(OnPolicyAlgorithm):
         self.policy.set_training_mode(False)
         self.policy.temperature = float(unwrapped_value(env, "temperature"))
         self._kl_coef = float(unwrapped_value(env, "kl_coef"))
+        tell_policy(env, self.policy)
         if self._state is None or self._state.num_rows != env.num_envs:
             # Whole sequences give a separate value model's values for less than steps do.
             self._state = self.policy.new_state(env.num_envs, with_values=False)
@@ -394,6 +396,5 @@ class SequenceRollouts(OnPolicyAlgorithm):
         self._record_speed(
             "update", self.rollout_buffer.n_transitions, time.perf_counter() - started
         )
-        norm = self.gradient_norms.take_mean()
-        if norm is not None:
+        if (norm := self.gradient_norms.take_mean()) is not None:
             self.logger.record("train/grad_norm", norm)

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import VecEnv
 
+from textgym.agents.rollouts.asked_rewards import saved_rewards
 from textgym.agents.rollouts.sequence_rollouts import SequenceRollouts
 from textgym.agents.rollouts.statistics import EpisodeTally
 from textgym.agents.rollouts.vec_env_adapter import TextVecEnv
@@ -32,18 +33,6 @@ from textgym.vector_env import TokenVectorEnv
 
 REWARD = "reward.json"
 OPEN_ROWS, OPEN_PROMPTS = "open_episodes.safetensors", "open_episodes.json"
-
-
-def saved_rewards(env: VecEnv) -> list[SavedReward]:
-    """Return the rewards of an environment that have a state: one, or one for each row."""
-    inner = env.unwrapped
-    cores: Sequence[Any] = ()
-    if isinstance(inner, TextVecEnv) and inner.is_native:
-        cores = [inner.env.unwrapped]
-    elif isinstance(inner, DummyVecEnv):
-        cores = [one.unwrapped for one in inner.envs]
-    rewards = [core.task.reward for core in cores if hasattr(core, "task")]
-    return [reward for reward in rewards if isinstance(reward, SavedReward)]
 
 
 def write_environment(folder: Path, agent: SequenceRollouts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,6 @@ def make_text_task(tiny_model_folder: Path) -> Callable[..., Callable[[Any], Any
 
     def make(actions: Sequence[int] | None = None) -> Callable[[Any], Any]:
         def build_task(config: Any) -> TextTask:
-            from dataclasses import replace
-
             tokenizer = load_tokenizer(tiny_model_folder)
             tokens = np.arange(tokenizer.vocab_size) if actions is None else np.array(actions)
             mask = MinNewTokensMask(config.min_new_tokens, tokens, tokenizer.eos_ids)
@@ -63,5 +62,35 @@ def make_text_env(make_text_task: Callable[..., Any]) -> Callable[..., Any]:
     def make(num_envs: int = 6, actions: Sequence[int] | None = None, **kwargs: Any) -> Any:
         settings = {"max_prompt_tokens": 12, "max_new_tokens": 6, "kl_coef": 0.1, **kwargs}
         return TokenVectorEnv(make_text_task(actions), num_envs, **settings)
+
+    return make
+
+
+class GoldOfEvenTokens(ShareOfEvenTokens):
+    """The same as a gold utility."""
+
+    name = "gold"
+
+
+@pytest.fixture
+def make_teacher_env(tiny_model_folder: Path) -> Callable[..., Any]:
+    """Return `make(store=None, **kwargs) -> TokenVectorEnv`: six rows, paid by a noisy teacher."""
+    from textgym.prompts import PromptList
+    from textgym.task_models import text_task
+    from textgym.vector_env import TokenVectorEnv
+
+    def build_task(config: Any) -> Any:
+        folder = str(tiny_model_folder)
+        config = replace(config, reference_model=folder, tokenizer=folder)
+        prompts = PromptList(["a dog", "my friend said that", "the house"])
+        task = text_task(config, prompts=prompts, gold=GoldOfEvenTokens(), gold_scale=(0.5, 0.2))
+        return replace(task, eos_ids=(*task.eos_ids, *range(7, 60, 4)))
+
+    def make(store: Path | None = None, **kwargs: Any) -> Any:
+        named = {} if store is None else {"teacher_store": str(store)}
+        knobs = "score_noise=0.2,drift=0.1,delay=1,skip_rate=0.1"
+        settings: dict[str, Any] = {"reward": "teacher", "teacher": knobs, "teacher_budget": 14}
+        settings |= {"max_prompt_tokens": 12, "max_new_tokens": 6, "reward_timing": "deferred"}
+        return TokenVectorEnv(build_task, 6, **{**settings, **named, **kwargs})
 
     return make

@@ -36,6 +36,7 @@ from textgym.agents.evaluation.before_after import (
 from textgym.agents.evaluation.held_out import EvaluationConfig, make_evaluation_env
 from textgym.agents.evaluation.judges import judge_named, reward_judge
 from textgym.agents.evaluation.policy_sources import ALGORITHMS
+from textgym.agents.rollouts.asked_rewards import saved_rewards
 from textgym.agents.rollouts.device_memory import OutOfMemory, require_memory
 from textgym.agents.rollouts.memory_estimate import MemoryEstimate, estimate_memory
 from textgym.agents.rollouts.vec_env_adapter import as_vec_env
@@ -43,7 +44,6 @@ from textgym.agents.runs.figures import draw_figures
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.runs.run_recording import EarlyStop, ProgressBar, RunRecorder, interrupts_noted
 from textgym.agents.storage.checkpoint import save_json
-from textgym.agents.storage.environment_state import saved_rewards
 from textgym.cli import train_config
 from textgym.cli.environment import load_quietly
 from textgym.cli.train_config import (

@@ -75,6 +75,7 @@ class TeacherReward:
         self._closing = weakref.finalize(self, _close, broker.store, temporary_folder)
         self._has_begun = False
         self._run_id, self._num_asked = new_id(), 0
+        self._policy: tuple[str, Mapping[str, Any]] = ("", {})
         self._values: dict[str, list[float]] = {}
         self._collected: set[str] = set()
 
@@ -128,6 +129,10 @@ class TeacherReward:
         self.broker.store = FeedbackStore(location)
         self._closing = weakref.finalize(self, _close, self.broker.store, None)
 
+    def note_policy(self, fingerprint: str, sampling: Mapping[str, Any]) -> None:
+        """Write into the records from now on which policy acts, and how it samples."""
+        self._policy = (fingerprint, dict(sampling))
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that a resumed run needs, the broker's and the teacher's state included.
 
@@ -164,7 +169,10 @@ class TeacherReward:
         golds = self._judge.gold_scores(episodes)
         queries = []
         for episode, gold in zip(episodes, golds, strict=True):
-            response = Response.of_episode(replace(episode, gold_score=gold))
+            fingerprint, sampling = self._policy
+            response = Response.of_episode(
+                replace(episode, gold_score=gold), policy_fingerprint=fingerprint, sampling=sampling
+            )
             queries.append(
                 Query(
                     kind=self._kind,

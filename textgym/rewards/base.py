@@ -77,6 +77,10 @@ class SavedReward(Protocol):
         """Keep in a store that stays what would otherwise be kept only as long as the reward."""
         ...
 
+    def note_policy(self, fingerprint: str, sampling: Mapping[str, Any]) -> None:
+        """Take note of which policy acts from now on, and how it samples; JSON values."""
+        ...
+
 
 @runtime_checkable
 class ExplainsGold(Protocol):

@@ -63,6 +63,11 @@ class WeightedSum:
         for part in self._saved().values():
             part.keep_answers(location)
 
+    def note_policy(self, fingerprint: str, sampling: Mapping[str, Any]) -> None:
+        """Tell each part that takes note of who acts; see `SavedReward`."""
+        for part in self._saved().values():
+            part.note_policy(fingerprint, sampling)
+
     def _saved(self) -> dict[str, SavedReward]:
         return {part.name: part for _, part in self.parts if isinstance(part, SavedReward)}
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +13,13 @@ import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 
 from textgym.agents import PPO
-from textgym.agents.storage.environment_state import (
-    OPEN_PROMPTS,
-    OPEN_ROWS,
-    REWARD,
-    saved_rewards,
-)
-from textgym.config import TextEnvConfig
+from textgym.agents.rollouts.asked_rewards import saved_rewards
+from textgym.agents.storage.environment_state import OPEN_PROMPTS, OPEN_ROWS, REWARD
 from textgym.feedback.store import FeedbackStore
 from textgym.prompts import PromptList
-from textgym.task import TextTask
-from textgym.task_models import text_task
-from textgym.types import Episode
 from textgym.vector_env import TokenVectorEnv
 
 MakeEnv = Callable[..., TokenVectorEnv]
-KNOBS = "score_noise=0.2,drift=0.1,delay=1,skip_rate=0.1"
-
-
-class EvenTokens:
-    """Gold: the share of even token ids."""
-
-    name = "gold"
-
-    def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
-        shares = [np.mean([i % 2 == 0 for i in e.response_ids]) for e in episodes]
-        return np.array(shares, dtype=np.float32)
-
-
-@pytest.fixture
-def make_teacher_env(tiny_model_folder: Path) -> MakeEnv:
-    def build(config: TextEnvConfig) -> TextTask:
-        folder = str(tiny_model_folder)
-        config = replace(config, reference_model=folder, tokenizer=folder)
-        prompts = PromptList(["a dog", "my friend said that", "the house"])
-        task = text_task(config, prompts=prompts, gold=EvenTokens(), gold_scale=(0.5, 0.2))
-        return replace(task, eos_ids=(*task.eos_ids, *range(7, 60, 4)))
-
-    def make(store: Path | None = None, **kwargs: Any) -> TokenVectorEnv:
-        named = {} if store is None else {"teacher_store": str(store)}
-        settings: dict[str, Any] = {"reward": "teacher", "teacher": KNOBS, "teacher_budget": 14}
-        settings |= {"max_prompt_tokens": 12, "max_new_tokens": 6, "reward_timing": "deferred"}
-        return TokenVectorEnv(build, 6, **{**settings, **named, **kwargs})
-
-    return make
 
 
 def agent_on(env: TokenVectorEnv) -> PPO:

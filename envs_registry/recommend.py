@@ -1,8 +1,8 @@
 """RLHF-Recommend-v0: show one film after the other to a user whose taste drifts with what is shown.
 
 Description:
-    A user's history stands there as text: films, and whether they were liked. The agent shows eight
-    more, one at a time, and hears after each whether it was liked. Of the 36 films none is shown
+    A user's history stands there as text: films, and what the user said of each, one word that
+    tells whether it was liked. The agent shows eight more and hears such a word after each. Of the 36 films none is shown
     twice. The latent taste moves towards the genre that is shown, and tires of it for a while; a
     user who skips three films in a row leaves. A reward model learned from comparisons of a
     fallible teacher gives the score; the gold utility is the mean true appeal of the films when
@@ -54,7 +54,7 @@ import numpy as np
 from textgym.config import TextEnvConfig
 from textgym.envs_registry.recommend_recipe import ENV_ID, RECIPE
 from textgym.envs_registry.recommend_users.catalogue import GENRES, TITLES, symbol_of, titles_in
-from textgym.envs_registry.recommend_users.clerks import has_left, reaction_word
+from textgym.envs_registry.recommend_users.clerks import has_left, is_liking, reaction_to
 from textgym.envs_registry.recommend_users.gold import Satisfaction
 from textgym.envs_registry.recommend_users.taste import Taste, appeals
 from textgym.envs_registry.recommend_users.users import RecommendUsers
@@ -116,9 +116,8 @@ class User:
     max_reply_tokens = int(RECIPE["max_reply_tokens"])
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        """Look up what reactions are."""
+        """Take who reads and writes."""
         self._tokenizer = tokenizer
-        self._said = {liked: tuple(tokenizer.encode(reaction_word(liked))) for liked in (0, 1)}
 
     def replies(self, episodes: Sequence[OpenEpisode]) -> list[Reply]:
         """Return each user's reaction."""
@@ -129,10 +128,10 @@ class User:
         titles = titles_in("".join(self._tokenizer.decode(ids) for ids in films))
         *_, appeal = appeals(_liking(episode.prompt), titles, titles_in(episode.prompt.text))
         liked = bool(episode.generator().random() < appeal)
-        before = [turn.ids == self._said[True] for turn in episode.turns if not turn.is_action]
-        if has_left([*before, liked]):
+        said = [self._tokenizer.decode(t.ids) for t in episode.turns if not t.is_action]
+        if has_left([*map(is_liking, said), liked]):
             return Reply(finish_reason="left")
-        return Reply(ids=self._said[liked])
+        return Reply(ids=tuple(self._tokenizer.encode(reaction_to(titles[-1], liked))))
 
 
 def _liking(prompt: Prompt) -> Mapping[str, float]:

@@ -215,6 +215,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="RLHF",
         summary="A story from an opening: constraints met, the end as asked, no repetition",
     ),
+    EnvRow(
+        id="RLHF-NER-v0",
+        entry_point="textgym.envs_registry.ner:NEREnv",
+        vector_entry_point="textgym.envs_registry.ner:NERVectorEnv",
+        family="tag",
+        suite="RLHF",
+        summary="Tag the named entities of a sentence, word by word",
+    ),
 )
 
 

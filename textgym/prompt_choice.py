@@ -90,7 +90,7 @@ class PromptChooser:
         options = options or {}
         self._check_names(options)
         if options.get("prompt_id") is not None:
-            return [self._by_id(i) for i in _per_row("prompt_id", options["prompt_id"], num_rows)]
+            return self._by_ids(_per_row("prompt_id", options["prompt_id"], num_rows))
         if options.get("prompt") is not None:
             return [self._custom(p) for p in _per_row("prompt", options["prompt"], num_rows)]
         return [None] * num_rows
@@ -103,6 +103,15 @@ class PromptChooser:
                 raise ValueError(f"unknown reset option {name!r}{hint}")
         if options.get("prompt_id") is not None and options.get("prompt") is not None:
             raise ValueError("expected one of the reset options 'prompt_id' and 'prompt', got both")
+
+    def _by_ids(self, prompt_ids: list[Any]) -> list[Prompt | None]:
+        # Neighbours often share their prompt, which may take a while to write.
+        found: list[Prompt | None] = []
+        for row, prompt_id in enumerate(prompt_ids):
+            is_index = isinstance(prompt_id, np.integer)  # of an array, so all of them are
+            is_same = row > 0 and is_index and prompt_id == prompt_ids[row - 1]
+            found.append(found[-1] if is_same else self._by_id(prompt_id))
+        return found
 
     def _by_id(self, prompt_id: Any) -> Prompt | None:
         if prompt_id is None:

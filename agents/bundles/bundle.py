@@ -39,7 +39,7 @@ from textgym.agents.storage.checkpoint import (
 )
 from textgym.agents.supervised.reward_training import RewardTrainingConfig, train_reward_model
 from textgym.agents.supervised.sft import SFTConfig, save_language_model, train_sft
-from textgym.agents.supervised.text_data import TextPair, pairs_from_prompts
+from textgym.agents.supervised.text_data import TextPair, pairs_from_prompts, symbol_pair
 from textgym.models.loading import resolve_device
 from textgym.models.reward_model import ScoreScale, write_score_scale
 from textgym.prompts import PromptSource
@@ -208,8 +208,9 @@ class _Build:
     def _pairs(self, source: PromptSource, ids: range) -> list[TextPair]:
         if self.source.response_start:
             return pairs_from_prompts(source, ids, others=self.recipe.others)
+        symbols = self.recipe.symbols.split()
         prompts = [source[i] for i in ids]
-        return [TextPair(prompt=p.text, response=told) for p in prompts for told in p.references]
+        return [symbol_pair(p.text, told, symbols) for p in prompts for told in p.references]
 
     def compare(self) -> None:
         recipe = self.recipe

@@ -187,11 +187,11 @@ def encode_pair(pair: TextPair, tokenizer: Tokenizer, config: SFTConfig) -> Enco
 
 
 def encode_turns(pair: TextPair, tokenizer: Tokenizer) -> tuple[list[int], list[bool]]:
-    """Return the ids of a response, an end token behind each own turn, and which are learned."""
+    """Return the ids of a response, end tokens behind own turns, and which ids are learned."""
     ids: list[int] = []
     is_own: list[bool] = []
     for own, text in pair.turns:
-        turn = [*tokenizer.encode(text), *(end_token(tokenizer) if own else ())]
+        turn = [*tokenizer.encode(text), *(end_token(tokenizer) if own and pair.ends_turns else ())]
         ids += turn
         is_own += [own] * len(turn)
     return ids, is_own

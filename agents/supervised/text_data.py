@@ -23,13 +23,14 @@ class TextPair:
         response: Exactly what is tokenised after it (the space in front included); the end token
             is no part of it. Never empty.
         others: Parts [start, end) of the response in characters that somebody else said, in order
-            and apart: context that is not learned. Each of the turns between them ends with an
-            end token.
+            and apart: context that is not learned.
+        ends_turns: Whether each turn between them ends with an end token, as a response does.
     """
 
     prompt: str
     response: str
     others: tuple[tuple[int, int], ...] = ()
+    ends_turns: bool = True
 
     def __post_init__(self) -> None:
         """Reject an empty response, which would teach to say nothing, and parts out of order."""
@@ -96,6 +97,15 @@ def conversation_pair(prompt: str, response: str, others: str) -> TextPair:
     """Return a pair whose `others` are what the regular expression finds in the response."""
     spans = tuple(match.span() for match in re.finditer(others, response)) if others else ()
     return TextPair(prompt=prompt, response=response, others=spans)
+
+
+def symbol_pair(prompt: str, response: str, symbols: Sequence[str]) -> TextPair:
+    """Return a pair of which only the symbols are learned: somebody else said all between them."""
+    own = re.compile("|".join(re.escape(symbol) for symbol in symbols))
+    ends = [0, *(place for found in own.finditer(response) for place in found.span())]
+    gaps = zip(ends[::2], [*ends[1::2], len(response)], strict=True)
+    others = tuple((start, end) for start, end in gaps if start < end)
+    return TextPair(prompt=prompt, response=response, others=others, ends_turns=False)
 
 
 def load_text_pairs(

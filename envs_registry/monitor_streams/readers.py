@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from textgym.envs_registry.draws import Draws, pick
 from textgym.envs_registry.monitor_streams.remarks import NUM_REMARKS, POLARITIES, WORDS_PER_REMARK
-from textgym.envs_registry.monitor_streams.stopping import Counts, beliefs, decides
+from textgym.envs_registry.monitor_streams.stopping import Counts, decides, likeliest
 
 # In haste: how often a reader decides behind a remark, and picks a decision blindly.
-DECISION_RATE, BLIND_RATE = 0.3, 0.3
+DECISION_RATE, BLIND_RATE = 0.55, 0.1
 WAIT = "wait"
 
 
@@ -32,7 +30,7 @@ def best_reading(polarities: Sequence[str]) -> tuple[int, str]:
         counts = _counts(polarities[:seen])
         if decides(counts):
             break
-    return WORDS_PER_REMARK * seen, POLARITIES[int(np.argmax(beliefs(counts)))]
+    return WORDS_PER_REMARK * seen, POLARITIES[likeliest(counts)]
 
 
 def hasty_reading(polarities: Sequence[str], rng: Draws) -> tuple[int, str]:
@@ -42,8 +40,7 @@ def hasty_reading(polarities: Sequence[str], rng: Draws) -> tuple[int, str]:
         seen += 1
     if rng.random() < BLIND_RATE:
         return WORDS_PER_REMARK * seen, pick(POLARITIES, rng)
-    likely = beliefs(_counts(polarities[:seen]))
-    return WORDS_PER_REMARK * seen, POLARITIES[int(np.argmax(likely))]
+    return WORDS_PER_REMARK * seen, POLARITIES[likeliest(_counts(polarities[:seen]))]
 
 
 def _counts(polarities: Sequence[str]) -> Counts:

@@ -39,9 +39,16 @@ def best_value(counts: Counts = (0, 0, 0)) -> float:
     return max(_value_of_deciding(counts), _value_of_waiting(counts))
 
 
+@cache
 def decides(counts: Counts) -> bool:
     """Return whether the best reader decides here, for the likeliest polarity."""
     return _value_of_deciding(counts) >= _value_of_waiting(counts)
+
+
+@cache
+def likeliest(counts: Counts) -> int:
+    """Return the likeliest polarity, as an index; the first of several."""
+    return int(np.argmax(beliefs(counts)))
 
 
 def _value_of_deciding(counts: Counts) -> float:

@@ -15,6 +15,16 @@ GENRES: dict[str, tuple[str, ...]] = {
 # The films of a genre, in the order above: what share of its appeal each makes good.
 QUALITIES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6)
 
+# What a user says of a film, by its genre: where it was liked, and where it was skipped.
+REACTIONS: dict[str, tuple[str, str]] = {
+    "comedy": ("laughed", "groaned"),
+    "crime": ("gripped", "yawned"),
+    "fantasy": ("enchanted", "puzzled"),
+    "history": ("fascinated", "dozed"),
+    "romance": ("moved", "cringed"),
+    "science": ("amazed", "shrugged"),
+}
+
 TITLES = tuple(title for titles in GENRES.values() for title in titles)
 GENRE_OF = {title: genre for genre, titles in GENRES.items() for title in titles}
 QUALITY_OF = {

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from textgym.envs_registry.draws import Draws, pick
-from textgym.envs_registry.recommend_users.catalogue import GENRE_OF, GENRES, TITLES, symbol_of
+from textgym.envs_registry.recommend_users.catalogue import (
+    GENRE_OF,
+    GENRES,
+    REACTIONS,
+    TITLES,
+    symbol_of,
+)
 from textgym.envs_registry.recommend_users.taste import NUM_SLOTS, PATIENCE, Taste
 
-LIKED, SKIPPED = " liked", " skipped"
 # How often the clerk in haste shows just anything.
-BLIND_RATE = 0.25
+BLIND_RATE = 0.2
 
 
 def has_left(reactions: Sequence[bool]) -> bool:
@@ -18,14 +23,20 @@ def has_left(reactions: Sequence[bool]) -> bool:
     return len(reactions) >= PATIENCE and not any(reactions[-PATIENCE:])
 
 
-def reaction_word(liked: bool) -> str:
-    """Return what the environment says of a film that was shown."""
-    return LIKED if liked else SKIPPED
+def reaction_to(title: str, liked: bool) -> str:
+    """Return what the user says of a film that was shown."""
+    of_liked, of_skipped = REACTIONS[GENRE_OF[title]]
+    return f" {of_liked if liked else of_skipped}"
+
+
+def is_liking(reaction: str) -> bool:
+    """Return whether a reaction says that the film was liked."""
+    return any(reaction.strip() == liked for liked, _ in REACTIONS.values())
 
 
 def told(titles: Sequence[str], reactions: Sequence[bool]) -> str:
     """Return a session as text; a user who leaves says nothing of the last film."""
-    words = [reaction_word(liked) for liked in reactions]
+    words = [reaction_to(t, liked) for t, liked in zip(titles, reactions, strict=True)]
     if has_left(reactions):
         words[-1] = ""
     return "".join(symbol_of(t) + word for t, word in zip(titles, words, strict=True))

@@ -13,7 +13,7 @@ from textgym.envs_registry.recommend_users.catalogue import GENRES, TITLES, symb
 from textgym.envs_registry.recommend_users.clerks import (
     hasty_session,
     knowing_session,
-    reaction_word,
+    reaction_to,
 )
 from textgym.envs_registry.recommend_users.taste import Taste
 from textgym.types import Prompt
@@ -52,7 +52,7 @@ class RecommendUsers(ProceduralPrompts):
         """See `ProceduralPrompts`."""
         history = [(title, liked) for title, liked in facts["history"]]
         seen = [title for title, _ in history]
-        text = "".join(symbol_of(title) + reaction_word(liked) for title, liked in history)
+        text = "".join(symbol_of(title) + reaction_to(title, liked) for title, liked in history)
         return Prompt(
             prompt_id=prompt_id,
             text=f"Seen: {text}\nNext:",

@@ -11,6 +11,7 @@ from textgym.agents.supervised.text_data import (
     load_text_pairs,
     pairs_from_prompts,
     spaced,
+    symbol_pair,
 )
 from textgym.types import Prompt
 
@@ -120,3 +121,13 @@ def test_others_in_references_are_found_by_their_expression() -> None:
     source = [Prompt(prompt_id=0, text="Q:", references=("a [b] c", "d"))]
     first, second = pairs_from_prompts(source, others=r"\[.\]")
     assert first.turns == ((True, " a "), (False, "[b]"), (True, " c")) and not second.others
+
+
+def test_symbols_alone_are_learned_and_no_turn_is_closed():
+    pair = symbol_pair("p", "<w> the<w> bed<yes>", ["<w>", "<yes>"])
+    assert pair.turns == (
+        (True, "<w>"), (False, " the"), (True, "<w>"), (False, " bed"), (True, "<yes>"),
+    )  # fmt: skip
+    assert not pair.ends_turns
+    side_by_side = symbol_pair("p", "[A][B] liked", ["[A]", "[B]"])
+    assert side_by_side.turns == ((True, "[A][B]"), (False, " liked"))

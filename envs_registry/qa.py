@@ -1,11 +1,12 @@
 """RLHF-QA-v0: answer from a passage, or say that it isn't there.
 
 Description:
-    A passage tells five facts about three people, and a question asks for one more or less: the
+    A passage tells four facts about two people, and a question asks for one more or less: the
     agent answers, token by token, as short as it can, or says "not in the text" where the passage
-    tells it of somebody else only. A reward model learned from comparisons of a fallible teacher
-    gives the score; the gold utility, which the agent never sees, is the token F1 with the right
-    answer, and 1 or 0 for a refusal that is right or wrong.
+    tells it of somebody else only. The reference model was tuned on what people answer when nobody
+    asks them to be brief: most quote a whole sentence. A reward model learned from comparisons of a
+    fallible teacher gives the score; the gold utility, which the agent never sees, is the token F1
+    with the right answer, and 1 or 0 for a refusal that is right or wrong.
 
 Observation:
     `Box(0, V, (L,), int64)`: the passage's and question's tokens (they end in "Answer:"), the
@@ -35,7 +36,7 @@ Arguments:
 Data:
     `qa_passages`: item i of a split is a pure function of (`data_seed`, `split`, i); splits share
     no item. A million items in "train", ten thousand each in "validation" and "test"; in .7 of
-    them the passage says. The human answers err: some are wrong, many say more than was asked.
+    them the passage says. The references are by people who were asked to be brief; some are wrong.
 
 Version history:
     v0: first version.

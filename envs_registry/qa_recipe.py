@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from textgym.envs_registry.qa_passages.gold import QAGold
-from textgym.envs_registry.qa_passages.passages import QAPassages
+from textgym.envs_registry.qa_passages.passages import FreeQAPassages, QAPassages
 from textgym.envs_registry.recipes import BundleParts
 
 ENV_ID = "RLHF-QA-v0"
@@ -16,19 +16,19 @@ RECIPE: dict[str, Any] = {
     "data_seed": 0,
     "seed": 0,
     "vocab_size": 896,
-    "model": "scratch:llama,layers=4,width=72,heads=4,mlp=216,positions=512",
-    "max_prompt_tokens": 72,
+    "model": "scratch:llama,layers=2,width=96,heads=4,mlp=288,positions=512",
+    "max_prompt_tokens": 64,
     "max_new_tokens": 14,
     "n_tokenizer_posts": 10_000,
-    "n_sft_posts": 40_000,
+    "n_sft_posts": 24_000,
     "sft_batch_tokens": 1024,
     "sft_learning_rate": 3e-3,
-    "sft_loss_on": "all",
-    "n_comparison_prompts": 5_000,
+    "sft_loss_on": "response",
+    "n_comparison_prompts": 3_000,
     "responses_per_prompt": 3,
     "teacher_temperature": 0.25,
     "teacher_mistake_rate": 0.02,
-    "reward_epochs": 2.0,
+    "reward_epochs": 1.0,
     "reward_batch_tokens": 1024,
     "reward_learning_rate": 1e-3,
     "n_evaluation": 768,
@@ -47,4 +47,8 @@ QUICK: dict[str, Any] = {
     "n_evaluation": 64,
 }
 
-BUILD = BundleParts(recipe=RECIPE, quick=QUICK, source=QAPassages, gold=QAGold)
+# The reference model imitates people as they answer; people who were asked to be brief are what its
+# responses are compared with.
+BUILD = BundleParts(
+    recipe=RECIPE, quick=QUICK, source=FreeQAPassages, evaluation=QAPassages, gold=QAGold
+)

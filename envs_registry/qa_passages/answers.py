@@ -1,4 +1,4 @@
-"""Simulated people who answer: short or in a whole sentence, right or not, or not at all."""
+"""Simulated people who answer: briefly or by quoting, right or not, or not at all."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from textgym.envs_registry.draws import Draws, pick
-from textgym.envs_registry.qa_passages.lexicon import ATTRIBUTES, REFUSALS
+from textgym.envs_registry.qa_passages.lexicon import REFUSALS
 
 # The people are noisy on purpose, so that a model which imitates them perfectly has much to gain.
-SHORT = 0.55
 MISTAKE = 0.15
 GIVE_UP = 0.08
 GUESS = 0.4
+# Chance that somebody is brief: who was asked to be, and who was asked for nothing.
+ASKED_SHORT, FREE_SHORT = 0.85, 0.35
 
 
 def ideal_answer(facts: Mapping[str, Any]) -> str:
@@ -21,25 +22,36 @@ def ideal_answer(facts: Mapping[str, Any]) -> str:
     return str(answers[0]) if answers else REFUSALS[0]
 
 
-def reference_answer(facts: Mapping[str, Any], rng: Draws) -> str:
-    """What one noisy person answered; no leading space.
+def asked_answer(facts: Mapping[str, Any], rng: Draws) -> str:
+    """What one noisy person answered who was asked to be brief; no leading space.
 
     Args:
-        facts: As `passages.QAPassages` draws them: `who`, `attribute`, `answers` and `told`.
+        facts: Those of `passages.QAPassages`.
         rng: Its draws decide how the person errs.
     """
-    who, attribute = facts["who"], facts["attribute"]
-    tempting = [value for name, kind, value in facts["told"] if kind == attribute and name != who]
-    value = facts["answers"][0] if facts["answers"] else None
+    return _answer(facts, ASKED_SHORT, rng)
+
+
+def free_answer(facts: Mapping[str, Any], rng: Draws) -> str:
+    """The same by somebody who was asked for nothing: most quote a whole sentence."""
+    return _answer(facts, FREE_SHORT, rng)
+
+
+def _answer(facts: Mapping[str, Any], short: float, rng: Draws) -> str:
+    kind = facts["attribute"]
+    places = {who: i for i, (who, name, _) in enumerate(facts["told"]) if name == kind}
+    right = places.pop(facts["who"], None)
+    tempting = list(places.values())  # the same, told of somebody else
     chance = rng.random()
-    if value is None:
-        value = pick(tempting, rng) if chance < GUESS else None
+    if right is None:
+        chosen = pick(tempting, rng) if chance < GUESS else None
     elif chance < GIVE_UP:
-        value = None
-    elif chance < GIVE_UP + MISTAKE and tempting:
-        value = pick(tempting, rng)
-    if value is None:
+        chosen = None
+    else:
+        errs = chance < GIVE_UP + MISTAKE and tempting
+        chosen = pick(tempting, rng) if errs else right
+    if chosen is None:
         return pick(REFUSALS, rng)
-    if rng.random() < SHORT:
-        return str(value)
-    return pick(ATTRIBUTES[attribute].statements, rng).format(who=who, value=value)
+    if rng.random() < short:
+        return str(facts["told"][chosen][2])
+    return str(facts["sentences"][chosen])

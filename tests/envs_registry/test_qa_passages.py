@@ -18,7 +18,7 @@ from textgym.envs_registry.qa_passages.gold import (
     words_of_answer,
 )
 from textgym.envs_registry.qa_passages.lexicon import ATTRIBUTES, PEOPLE, REFUSALS
-from textgym.envs_registry.qa_passages.passages import QAPassages
+from textgym.envs_registry.qa_passages.passages import FreeQAPassages, QAPassages
 from textgym.types import Episode, Prompt
 
 
@@ -136,7 +136,15 @@ def test_people_err_and_the_ideal_answer_does_not(items: list[Prompt]) -> None:
     best = [answer_utility(ideal_answer(p.facts), p.facts["answers"]) for p in items]
     assert set(best) == {1.0}
     human = np.array([answer_utility(p.references[0], p.facts["answers"]) for p in items])
-    assert 0.5 < human.mean() < 0.7  # room above, and well above nothing
+    free = FreeQAPassages(0, "train")
+    others = [free[i] for i in range(len(items))]
+    assert [p.text for p in others[:9]] == [p.text for p in items[:9]]  # the same questions
+    quoting = np.mean([answer_utility(p.references[0], p.facts["answers"]) for p in others])
+    assert 0.55 < human.mean() < 0.75 and quoting < human.mean() - 0.1
+    assert all(
+        p.references[0] in (*p.facts["sentences"], *REFUSALS, *(v for *_, v in p.facts["told"]))
+        for p in others
+    )
     hopeless = np.mean([answer_utility(REFUSALS[0], p.facts["answers"]) for p in items])
     assert hopeless < 0.36 < human.mean() - 0.15  # always refusing is worse
 

@@ -78,8 +78,8 @@ class TextTask:
             value = getattr(responder, name, None)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} of the responder must be at least 1, got {value!r}")
-        if self.config.min_new_tokens:
+        if self.config.min_new_tokens > responder.max_turn_tokens:
             raise ValueError(
-                f"min_new_tokens must be 0 where the environment answers (what it says would "
-                f"count), got {self.config.min_new_tokens!r}"
+                f"min_new_tokens must be at most the responder's max_turn_tokens="
+                f"{responder.max_turn_tokens}, got {self.config.min_new_tokens!r}"
             )

@@ -191,8 +191,8 @@ def test_replies_and_responders_that_make_no_sense_are_refused() -> None:
         Reply(finish_reason="Given up")
     with pytest.raises(ValueError, match="max_turn_tokens of the responder must be at least 1"):
         make_mdp(TwoTurns(max_turn_tokens=0))
-    with pytest.raises(ValueError, match="min_new_tokens must be 0 where the environment answers"):
-        make_mdp(min_new_tokens=1)
+    with pytest.raises(ValueError, match="at most the responder's max_turn_tokens=2, got 3"):
+        make_mdp(min_new_tokens=3)
     prompt = Prompt(prompt_id=0, text="p")
     with pytest.raises(ValueError, match="response_is_action must hold 0 or 2 flags, got 1"):
         Episode(

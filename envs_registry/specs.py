@@ -223,6 +223,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="RLHF",
         summary="Tag the named entities of a sentence, word by word",
     ),
+    EnvRow(
+        id="RLHF-Recommend-v0",
+        entry_point="textgym.envs_registry.recommend:RecommendEnv",
+        vector_entry_point="textgym.envs_registry.recommend:RecommendVectorEnv",
+        family="tag",
+        suite="RLHF",
+        summary="Show films one by one to a user whose taste drifts with what is shown",
+    ),
 )
 
 

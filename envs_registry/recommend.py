@@ -2,11 +2,11 @@
 
 Description:
     A user's history stands there as text: films, and what the user said of each, one word that
-    tells whether it was liked. The agent shows eight more and hears such a word after each. Of the 36 films none is shown
-    twice. The latent taste moves towards the genre that is shown, and tires of it for a while; a
-    user who skips three films in a row leaves. A reward model learned from comparisons of a
-    fallible teacher gives the score; the gold utility is the mean true appeal of the films when
-    they were shown, which no noise of a reaction touches.
+    tells whether it was liked. The agent shows eight more and hears such a word after each. Of the
+    36 films none is shown twice. The latent taste moves towards the genre that is shown, and tires
+    of it for a while; a user who skips three films in a row leaves. A reward model learned from
+    comparisons of a fallible teacher gives the score; the gold utility is the mean true appeal of
+    the films when they were shown, which no noise of a reaction touches.
 
 Observation:
     `Box(0, V, (L,), int64)`: "Seen:", films and reactions, "Next:"; then a film and the reaction to

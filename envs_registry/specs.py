@@ -231,6 +231,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="RLHF",
         summary="Show films one by one to a user whose taste drifts with what is shown",
     ),
+    EnvRow(
+        id="RLHF-Translate-v0",
+        entry_point="textgym.envs_registry.translate:TranslateEnv",
+        vector_entry_point="textgym.envs_registry.translate:TranslateVectorEnv",
+        family="token",
+        suite="RLHF",
+        summary="English to Spanish by a synchronous grammar: agreement, numbers, dates",
+    ),
 )
 
 

@@ -28,6 +28,7 @@ Version history:
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,11 @@ class LunarLanderEnv(FeedbackEnv):
             raise ImportError(
                 "RLHF-LunarLander-v0 needs Box2D: `pip install textgym[box2d]`"
             ) from error
+
+    def best_known_action(self) -> Any:
+        """Return what Gymnasium's own pilot does, a rule written by hand that lands safely."""
+        pilot = importlib.import_module("gymnasium.envs.box2d.lunar_lander")
+        return pilot.heuristic(self._env.unwrapped, self._seen)
 
 
 class LunarLanderVectorEnv(FeedbackVectorEnv):

@@ -27,6 +27,8 @@ class EnvRow:
         summary: One line.
         kwargs: Strings, numbers and None.
         needs: Arguments without a default: the environment cannot be made without them.
+        reward_threshold: Mean gold, where it has one, else mean return, from which on it counts as
+            solved; None where the environment's documentation says it otherwise.
     """
 
     id: str
@@ -37,6 +39,7 @@ class EnvRow:
     summary: str
     kwargs: Mapping[str, str | int | float | None] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    reward_threshold: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a family or a suite that does not exist."""
@@ -102,6 +105,7 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         family="token",
         suite="PROBES",
         summary="One right token for ever: does the policy follow the reward at all?",
+        reward_threshold=0.95,
     ),
     EnvRow(
         id="Probe-Copy-v0",
@@ -110,6 +114,7 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         family="token",
         suite="PROBES",
         summary="Say the prompt's letters again: do actions depend on the observation?",
+        reward_threshold=0.95,
     ),
     EnvRow(
         id="Probe-Parity-v0",
@@ -118,6 +123,7 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         family="token",
         suite="PROBES",
         summary="Is the number of ones odd? Are inputs combined?",
+        reward_threshold=0.95,
     ),
     EnvRow(
         id="Probe-DelayedCredit-v0",
@@ -126,6 +132,7 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         family="token",
         suite="PROBES",
         summary="The first of eleven tokens decides: does credit reach back?",
+        reward_threshold=0.95,
     ),
     EnvRow(
         id="Probe-IncreasingNumbers-v0",
@@ -134,6 +141,7 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         family="token",
         suite="PROBES",
         summary="Climb and leave room to climb: is there looking ahead?",
+        reward_threshold=0.95,
     ),
     EnvRow(
         id="Probe-ValueOnly-v0",
@@ -182,6 +190,7 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         family="token",
         suite="TEACHING",
         summary="One of several ready replies to a customer, rated in [0, 1]",
+        reward_threshold=0.77,
     ),
     EnvRow(
         id="RLHF-MultiObjective-v0",
@@ -251,4 +260,5 @@ def register_all() -> None:
                 entry_point=row.entry_point,
                 vector_entry_point=row.vector_entry_point,
                 kwargs=dict(row.kwargs),
+                reward_threshold=row.reward_threshold,
             )

@@ -55,6 +55,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.agents.rollouts", "textgym.agents.callbacks"),
     ("textgym.agents.storage", "textgym.agents.ppo", "textgym.agents.a2c"),
     ("textgym.agents.runs", "textgym.agents.evaluation", "textgym.agents.bundles"),
+    ("textgym.agents.benchmark",),
+    ("textgym.agents.cards",),
     ("textgym.agents.feedback_loop", "textgym.agents.overoptimization"),
     ("textgym.agents.dependence",),
     ("textgym.agents",),

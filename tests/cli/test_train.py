@@ -191,6 +191,9 @@ def test_a_full_disk_keeps_the_checkpoint_before(train, monkeypatch, capsys, tin
     [
         (["Tiny-Trian-v0"], "unknown environment 'Tiny-Trian-v0'"),
         (["CartPole-v1"], "'CartPole-v1' has no text: `textgym feedback-loop CartPole-v1` trains"),
+        (["TwoState-v0"], "'TwoState-v0' has no tokens to write: `textgym benchmark --envs TwoSt"),
+        (["TextMaze-v0-Corridor"], "unknown .*; did you mean 'TextMaze-Corridor-v0'"),
+        (["RLHF-Summarize-v1"], "unknown environment .*; did you mean 'RLHF-Summarize-v0'"),
         ([], "expected an environment's id"),
         ([ENV_ID, "--algo", "dqn"], "invalid choice: 'dqn'"),
         ([ENV_ID, "--preset", "best"], "--preset must be one of .*got 'best'"),

@@ -17,3 +17,14 @@ def test_only_the_end_tells_segments_apart() -> None:
     assert golds[:-1] == [4.0] * (len(golds) - 1) and 0 < golds[-1] <= 4.0
     segments = env.get_wrapper_attr("feedback").pool.all()
     assert [segment.terminated for segment in segments] == [False] * (len(golds) - 1) + [True]
+
+
+def test_the_best_known_rule_holds_the_pole() -> None:
+    env = gym.make("RLHF-CartPole-v0")
+    env.reset(seed=3)
+    info, is_end = {}, False
+    while not is_end:
+        action = env.get_wrapper_attr("best_known_action")()
+        _, _, terminated, is_end, info = env.step(action)
+        assert not terminated
+    assert info["gold_score"] == 500.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,37 +13,51 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import load_env_creator
-from stable_baselines3 import A2C, PPO
+from stable_baselines3 import A2C
 
-import textgym
-from textgym.envs_registry.specs import ENVIRONMENTS, EnvRow
+from textgym.envs_registry.specs import ENVIRONMENTS, FAMILIES, EnvRow
+from textgym.testing import CHECKS, Case, check_env, check_gold_order
 
-OPTIONS: list[dict[str, Any]] = [
-    {},
-    {
-        "min_new_tokens": 2,
-        "info_action_mask": True,
-        "temperature": 0.7,
-        "missing_eos_score": -1.0,
-        "kl_coef": 0.3,
-    },
-]
+OPTIONS: dict[str, Any] = {
+    "min_new_tokens": 2,
+    "info_action_mask": True,
+    "temperature": 0.7,
+    "missing_eos_score": -1.0,
+    "kl_coef": 0.3,
+}
+# What those can change; the rest of the battery is about other things.
+OPTION_CHECKS = ("libraries", "infos", "terms", "vector_equals_single", "deferred")
+
+NOTHING_BETTER = {
+    "Probe-ValueOnly-v0": "there is nothing to decide in it, only values to predict",
+    "RLHF-MultiObjective-v0": "its human references are written to help, not to be brief",
+    "Probe-ExactKL-v0": "its optimum trades the score for KL: tests/envs_registry/test_exact_kl.py",
+}
+
+# Environments of data that the user names have the same battery in tests of their own.
+COMPLETE = [row for row in ENVIRONMENTS if not row.needs]
 
 
-# Environments of data that the user names have the same battery in tests of their own; those
-# without text keep another contract (tests/textgym/wrappers/test_feedback_env.py).
-COMPLETE = [row for row in ENVIRONMENTS if not row.needs and row.family == "token"]
+def rows(*families: str) -> Any:
+    """Parametrize by the rows of these families."""
+    found = [row for row in COMPLETE if row.family in families]
+    return pytest.mark.parametrize("row", found, ids=lambda row: row.id)
 
 
-@pytest.fixture(params=COMPLETE, ids=lambda row: row.id)
-def row(request: pytest.FixtureRequest) -> EnvRow:
-    return request.param
+every_row, token_rows = rows(*FAMILIES), rows("token")
+
+
+@pytest.fixture(autouse=True)
+def _has_its_extra(request: pytest.FixtureRequest) -> None:
+    row = request.node.callspec.params.get("row") if hasattr(request.node, "callspec") else None
+    if row is not None and "Lunar" in row.id:
+        pytest.importorskip("Box2D", reason="needs textgym[box2d]")
 
 
 @pytest.fixture
 def models(row: EnvRow, tiny_model_folder: Path, tiny_reward_folder: Path) -> dict[str, Any]:
     """Give the tasks with models tiny random ones: the contract does not depend on weights."""
-    if row.suite != "RLHF":
+    if row.suite != "RLHF" or row.family != "token":
         return {}
     return {
         "reference_model": str(tiny_model_folder),
@@ -53,26 +68,65 @@ def models(row: EnvRow, tiny_model_folder: Path, tiny_reward_folder: Path) -> di
     }
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["default", "options"])
+@every_row
 @pytest.mark.filterwarnings("error")
-def test_contract(row: EnvRow, models: dict[str, Any], options: dict[str, Any]) -> None:
-    kwargs = {**models, **options}
+@pytest.mark.filterwarnings("ignore:.*Swig", "ignore:.*This is probably too")
+def test_contract(row: EnvRow, models: dict[str, Any]) -> None:
+    check_env(row.id, row.family, num_steps=20, **models)
+
+
+@token_rows
+@pytest.mark.filterwarnings("error")
+def test_contract_with_options(row: EnvRow, models: dict[str, Any]) -> None:
+    kwargs = {**models, **OPTIONS}
     longest = gym.make(row.id, **models).unwrapped.get_wrapper_attr("max_new_tokens")
-    if kwargs.get("min_new_tokens", 0) > longest:
-        kwargs["min_new_tokens"] = longest
-    textgym.check_text_env(row.id, num_steps=20, **kwargs)
+    kwargs["min_new_tokens"] = min(kwargs["min_new_tokens"], longest)
+    case = Case(id=row.id, kwargs=kwargs, num_steps=20)
+    for check in CHECKS["token"]:
+        if check.__name__.removeprefix("check_") in OPTION_CHECKS:
+            check(case)
 
 
-@pytest.mark.parametrize("algorithm", [PPO, A2C])
-def test_stock_algorithms_learn_on_it(
-    row: EnvRow, models: dict[str, Any], algorithm: type[PPO] | type[A2C]
-) -> None:
-    batch = {"batch_size": 8} if algorithm is PPO else {}
-    agent = algorithm("MlpPolicy", gym.make(row.id, **models), n_steps=8, device="cpu", **batch)
+@every_row
+def test_better_policies_earn_more(row: EnvRow) -> None:
+    """With the models that come with it: best known above reference above random."""
+    if row.id in NOTHING_BETTER:
+        pytest.skip(NOTHING_BETTER[row.id])
+    kwargs = {"device": "cpu"} if row.family == "token" else {}
+    found = check_gold_order(Case(id=row.id, family=row.family, kwargs=kwargs), num_episodes=96)
+    assert found.best_known is not None, "no best policy is known"
+
+
+@token_rows
+def test_a2c_as_it_comes_learns_on_it(row: EnvRow, models: dict[str, Any]) -> None:
+    agent = A2C("MlpPolicy", gym.make(row.id, **models), n_steps=8, device="cpu")
     agent.learn(16)
     assert agent.num_timesteps == 16
 
 
+OFFLINE = """
+import sys
+import gymnasium as gym
+import textgym
+from textgym.testing.isolation import blocked_sockets
+with blocked_sockets() as tried:
+    for env_id in sys.argv[1:]:
+        gym.make(env_id).reset(seed=0)
+print("made", len(sys.argv) - 1, "tried", tried)
+"""
+
+
+def test_all_are_made_without_a_network_from_cold() -> None:
+    """In a fresh process: no model is in a cache, and no hub is told to stay silent."""
+    ids = [row.id for row in COMPLETE if "Lunar" not in row.id]
+    kept = {k: v for k, v in os.environ.items() if k not in ("HF_HUB_OFFLINE",)}
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, *ids], capture_output=True, text=True, env=kept, timeout=300
+    )
+    assert f"made {len(ids)} tried []" in done.stdout, done.stderr[-2000:]
+
+
+@token_rows
 def test_table_and_classes_agree(row: EnvRow) -> None:
     spec = gym.spec(row.id)
     assert (spec.entry_point, spec.vector_entry_point) == (row.entry_point, row.vector_entry_point)
@@ -83,6 +137,7 @@ def test_table_and_classes_agree(row: EnvRow) -> None:
     assert single.default_kwargs == vector.default_kwargs  # type: ignore[attr-defined]
 
 
+@token_rows
 def test_prompts_are_pure_functions_of_their_index(row: EnvRow, models: dict[str, Any]) -> None:
     one, other = (gym.make(row.id, **models).unwrapped for _ in range(2))
     source = one.get_wrapper_attr("task").prompts
@@ -92,11 +147,15 @@ def test_prompts_are_pure_functions_of_their_index(row: EnvRow, models: dict[str
         assert source[prompt_id].prompt_id == prompt_id
 
 
+@every_row
 def test_make_vec_in_sync_mode(row: EnvRow, models: dict[str, Any]) -> None:
     envs = gym.make_vec(row.id, num_envs=2, vectorization_mode="sync", **models)
     obs, _ = envs.reset(seed=0)
     assert obs in envs.observation_space
-    assert envs.step(envs.action_space.sample())[0] in envs.observation_space
+    actions = envs.action_space.sample()
+    if hasattr(envs.envs[0].unwrapped, "action_masks"):
+        actions = np.array([np.argmax(masks) for masks in envs.call("action_masks")])
+    assert envs.step(actions)[0] in envs.observation_space
 
 
 ASYNC = """
@@ -119,6 +178,7 @@ if __name__ == "__main__":
 """
 
 
+@token_rows
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no forkserver")
 def test_make_vec_in_async_mode_equals_the_native_one(
     row: EnvRow, models: dict[str, Any], tmp_path: Path

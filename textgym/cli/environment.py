@@ -16,7 +16,7 @@ from textgym.config import TextEnvConfig
 from textgym.env_ids import spec_of
 from textgym.env_parts import EnvParts
 from textgym.envs_registry.specs import ENVIRONMENTS
-from textgym.wrappers.feedback_env import FeedbackEnv, FeedbackEnvConfig
+from textgym.wrappers.feedback_env import FeedbackEnvConfig
 
 _TEXTS = ("prompt_template", "stop")  # a shell passes their line ends as two characters
 
@@ -54,8 +54,12 @@ def env_kwargs(env_id: str, assignments: list[str]) -> dict[str, Any]:
         TypeError: An unknown argument (the nearest is named).
     """
     env_class, config_class = _classes_of(env_id)
-    if not issubclass(config_class, TextEnvConfig):
+    if issubclass(config_class, FeedbackEnvConfig):
         raise ValueError(f"{env_id!r} has no text: `textgym feedback-loop {env_id}` trains on it")
+    if not issubclass(config_class, TextEnvConfig):
+        raise ValueError(
+            f"{env_id!r} has no tokens to write: `textgym benchmark --envs {env_id}` trains on it"
+        )
     given = parse_assignments(assignments, typing.get_type_hints(config_class))
     given.update({name: with_newlines(given[name]) for name in _TEXTS if name in given})
     if env_class is not None:
@@ -63,7 +67,7 @@ def env_kwargs(env_id: str, assignments: list[str]) -> dict[str, Any]:
     return given
 
 
-def config_class_of(env_id: str) -> type[TextEnvConfig] | type[FeedbackEnvConfig]:
+def config_class_of(env_id: str) -> type[Any]:
     """Return the config class of a registered environment.
 
     Raises:
@@ -72,9 +76,7 @@ def config_class_of(env_id: str) -> type[TextEnvConfig] | type[FeedbackEnvConfig
     return _classes_of(env_id)[1]
 
 
-def _classes_of(
-    env_id: str,
-) -> tuple[type[EnvParts] | None, type[TextEnvConfig] | type[FeedbackEnvConfig]]:
+def _classes_of(env_id: str) -> tuple[type[EnvParts] | None, type[Any]]:
     if ":" in env_id and "" not in sys.path:
         sys.path.insert(0, "")  # a module of the user's lies where the command is called
     try:
@@ -87,8 +89,9 @@ def _classes_of(
     creator = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else None
     if isinstance(creator, type) and issubclass(creator, EnvParts):
         return creator, creator.config_class
-    if isinstance(creator, type) and issubclass(creator, FeedbackEnv):
-        return None, creator.config_class
+    config_class = getattr(creator, "config_class", None)
+    if config_class is not None:
+        return None, config_class
     if isinstance(creator, type) and creator.__module__.startswith("gymnasium."):
         raise ValueError(
             f"{env_id!r} has no text: `textgym feedback-loop {env_id}` trains on it from feedback, "

@@ -50,6 +50,8 @@ COMMANDS = {
     "dependence": Command(
         "textgym.cli.dependence", "measure what an agent can do without its teacher"
     ),
+    "benchmark": Command("textgym.cli.benchmark", "train one algorithm on a suite, with a table"),
+    "cards": Command("textgym.cli.cards", "write the card of every environment"),
     "build": Command("textgym.cli.build", "rebuild the models bundled with an environment"),
 }
 

@@ -57,6 +57,7 @@ class FeedbackEnv(gym.Env):
         self.feedback = self._env.feedback
         self.observation_space, self.action_space = base.observation_space, base.action_space
         self.metadata, self.render_mode = base.metadata, base.render_mode
+        self._seen: Any = None  # the last observation
 
     @classmethod
     def make_base(cls, config: FeedbackEnvConfig) -> gym.Env:
@@ -68,11 +69,13 @@ class FeedbackEnv(gym.Env):
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
         super().reset(seed=seed)
-        return self._env.reset(seed=seed, options=options)
+        self._seen, info = self._env.reset(seed=seed, options=options)
+        return self._seen, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Act, and be paid by the learned reward."""
-        return self._env.step(action)
+        self._seen, *rest = self._env.step(action)
+        return self._seen, *rest  # type: ignore[return-value]
 
     def render(self) -> Any:
         """Draw, as the environment itself does."""

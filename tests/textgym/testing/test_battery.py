@@ -140,7 +140,7 @@ def test_a_policy_that_is_worse_than_chance_is_not_the_best() -> None:
     found = measure_gold(case("Walk"), 200)
     assert found.best_known is not None and found.best_known.mean == 1.0
     assert found.reference is None and 0.3 < found.random.mean < 0.7
-    with pytest.raises(AssertionError, match="gold of best known is 0.000 .*, of random"):
+    with pytest.raises(AssertionError, match="gold of best_known is 0.000 .*, of random"):
         check_gold_order(case("BestIsWorst"))
     with pytest.raises(AssertionError, match="has neither best_known_action"):
         check_gold_order(Case(id="CartPole-v1", family="control"), num_episodes=2)

@@ -1,0 +1,105 @@
+"""The table of a benchmark: random, reference and best known beside what was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from textgym.agents.benchmark.plan import KNOWN, ROWS, BenchmarkConfig, Cell
+from textgym.intervals import Estimate, mean_interval
+
+HEAD = ("environment", "metric", "random", "reference", "best known", "trained", "solved")
+COLUMNS = ("random", "reference", "best_known")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What was measured on one environment.
+
+    Attributes:
+        env_id: The environment.
+        metric: What the numbers are: "gold_score", "score" or "return".
+        known: Of each of `COLUMNS` its estimate, None where there is none.
+        trained: Mean over the seeds; its interval is that of the seeds where there are several,
+            else of the one run's episodes. None before a run is done.
+        runs: Each run's own estimate, by seed.
+        threshold: What counts as solved; None where nothing is stated.
+    """
+
+    env_id: str
+    metric: str
+    known: Mapping[str, Estimate | None]
+    trained: Estimate | None
+    runs: Mapping[int, Estimate]
+    threshold: float | None
+
+    @property
+    def num_solved(self) -> int | None:
+        """Runs that reach the threshold; None where there is none."""
+        if self.threshold is None:
+            return None
+        return sum(run.mean >= self.threshold for run in self.runs.values())
+
+
+def lines(config: BenchmarkConfig, found: Mapping[Cell, Mapping[str, Any]]) -> list[Line]:
+    """Put the cells of each environment together, in the order of the settings."""
+    return [_line(env_id, config, found) for env_id in config.env_ids]
+
+
+def _line(env_id: str, config: BenchmarkConfig, found: Mapping[Cell, Mapping[str, Any]]) -> Line:
+    known = found.get(Cell(env_id=env_id, algo=KNOWN), {})
+    runs = {
+        seed: Estimate(**cell["trained"])
+        for seed in range(config.n_seeds)
+        if (cell := found.get(Cell(env_id=env_id, algo=config.algo, seed=seed)))
+    }
+    trained = None
+    if len(runs) == 1:
+        trained = next(iter(runs.values()))
+    elif runs:
+        trained = mean_interval([run.mean for run in runs.values()])
+    return Line(
+        env_id=env_id,
+        metric=known.get("metric", ""),
+        known={name: _estimate(known.get(name)) for name in COLUMNS},
+        trained=trained,
+        runs=runs,
+        threshold=ROWS[env_id].reward_threshold,
+    )
+
+
+def table(found: list[Line]) -> str:
+    """Return the lines as a Markdown table, each number with its 95 % interval."""
+    rows = [HEAD, tuple("---" for _ in HEAD)]
+    for line in found:
+        known = [_cell(line.known[name]) for name in COLUMNS]
+        solved = "" if line.num_solved is None else f"{line.num_solved}/{len(line.runs)}"
+        rows.append((line.env_id, line.metric, *known, _cell(line.trained), solved))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def as_plain(found: list[Line]) -> list[dict[str, Any]]:
+    """Return the lines as JSON values."""
+    return [
+        {
+            "env_id": line.env_id,
+            "metric": line.metric,
+            **{name: None if e is None else e.as_dict() for name, e in line.known.items()},
+            "trained": None if line.trained is None else line.trained.as_dict(),
+            "runs": {str(seed): run.as_dict() for seed, run in line.runs.items()},
+            "threshold": line.threshold,
+            "solved": line.num_solved,
+        }
+        for line in found
+    ]
+
+
+def _estimate(values: Mapping[str, Any] | None) -> Estimate | None:
+    return None if values is None else Estimate(**values)
+
+
+def _cell(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

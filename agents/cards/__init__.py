@@ -1,0 +1,1 @@
+"""Cards of environments: pages made of what an environment says of itself and what was measured."""

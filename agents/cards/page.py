@@ -1,0 +1,171 @@
+"""A card and the gallery as Markdown, from facts and figures alone."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from textgym.agents.cards.facts import CardFacts
+from textgym.agents.cards.figures import Figures
+from textgym.envs_registry.specs import SUITES
+from textgym.intervals import Estimate, mean_interval
+
+NOTE = "<!-- Written by `textgym cards`; what is changed here is lost. -->"
+SUITE_TITLES = {
+    "RLHF": "Tasks",
+    "PROBES": "Probes: tiny, the optimum known, each isolates one fault of an algorithm",
+    "TEACHING": "Small worlds to learn the field with",
+}
+POLICIES = {
+    "random": "Random",
+    "reference": "Reference",
+    "best_known": "Best known",
+    "trained": "Trained",
+}
+LONGEST = 600  # characters of a text that is shown
+MOST_ACTIONS = 40
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def card(facts: CardFacts, figures: Figures | None) -> str:
+    """Return the page of one environment."""
+    end = "" if facts.row.summary[-1] in "?!." else "."
+    parts = [f"# {facts.row.id}", NOTE, f"{facts.row.summary}{end}", _made_by(facts)]
+    parts += [f"## {name}\n\n{text}" for name, text in facts.sections.items() if text]
+    parts.append(f"Licence of the data: {facts.licence}.")
+    if facts.samples:
+        title = "Prompts" if facts.row.family == "token" else "How it begins"
+        parts.append(f"## {title}\n\n" + "\n\n".join(_fenced(text) for text in facts.samples))
+    parts.append("## Scores\n\n" + _scores(facts, figures))
+    if figures is not None:
+        parts.append(_rollouts(figures))
+    return "\n\n".join(parts) + "\n"
+
+
+def gallery(cards: Sequence[tuple[CardFacts, Figures | None]]) -> str:
+    """Return the page that lists the cards, a table for each suite."""
+    parts = ["# Environments", NOTE]
+    for suite in SUITES:
+        found = [pair for pair in cards if pair[0].row.suite == suite]
+        if not found:
+            continue
+        rows = [
+            "| environment | what | random | reference | best known | trained |",
+            "|---|---|---|---|---|---|",
+        ]
+        for facts, figures in found:
+            numbers = " | ".join(_short(estimate) for estimate in _estimates(figures).values())
+            name = facts.row.id
+            rows.append(f"| [{name}]({name}.md) | {facts.row.summary} | {numbers} |")
+        parts.append(f"## {SUITE_TITLES[suite]}\n\n" + "\n".join(rows))
+    parts.append(
+        "Means of gold (of worlds: of the return) with 95 % intervals, on held-out prompts; each "
+        "card has the commands."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _made_by(facts: CardFacts) -> str:
+    row = facts.row
+    lines = [f'gym.make("{row.id}")', f'gym.make_vec("{row.id}", num_envs=64)']
+    if row.needs:
+        arguments = ", ".join(f"{name}=..." for name in row.needs)
+        lines = [f'gym.make("{row.id}", {arguments})']
+    facts_of_it = [f"family: {row.family}", f"suite: {row.suite}"]
+    for name, space in zip(("observations", "actions"), facts.spaces, strict=False):
+        facts_of_it.append(f"{name}: `{space}`")
+    return "```python\n" + "\n".join(lines) + "\n```\n\n" + "; ".join(facts_of_it) + "."
+
+
+def _scores(facts: CardFacts, figures: Figures | None) -> str:
+    threshold = facts.row.reward_threshold
+    solved = (
+        "What counts as solved stands in the description."
+        if threshold is None
+        else f"Solved: a mean of at least {threshold:g} (`reward_threshold`)."
+    )
+    if figures is None:
+        return f"{solved} Not measured yet."
+    rows = [f"| policy | mean {figures['metric']} [95 % interval] |", "|---|---|"]
+    for name, estimate in _estimates(figures).items():
+        if estimate is not None:
+            count = (
+                f"{len(figures['runs'])} runs"
+                if name == "trained"
+                else f"{estimate.count} episodes"
+            )
+            rows.append(f"| {POLICIES[name].lower()} ({count}) | {estimate} |")
+    text = f"{solved}\n\n" + "\n".join(rows)
+    if figures["runs"]:
+        text += "\n\n" + "\n".join(_run(run, threshold) for run in figures["runs"])
+    return f"{text}\n\nMeasured with version {figures['version']}."
+
+
+def _run(run: dict[str, Any], threshold: float | None) -> str:
+    estimate = Estimate(**run["trained"])
+    mark = (
+        "" if threshold is None else (", solved" if estimate.mean >= threshold else ", not solved")
+    )
+    return (
+        f"- `{run['command']}`: {estimate}{mark}, {run['steps']:,} steps in "
+        f"{run['minutes']:.1f} minutes"
+    )
+
+
+def _estimates(figures: Figures | None) -> dict[str, Estimate | None]:
+    """Return the estimate of each of `POLICIES`; of several runs, over the runs."""
+    if figures is None:
+        return dict.fromkeys(POLICIES)
+    found: dict[str, Estimate | None] = {
+        name: None if figures[name] is None else Estimate(**figures[name])
+        for name in ("random", "reference", "best_known")
+    }
+    runs = [Estimate(**run["trained"]) for run in figures["runs"]]
+    trained = runs[0] if len(runs) == 1 else None
+    if len(runs) > 1:
+        trained = mean_interval([run.mean for run in runs])
+    return {**found, "trained": trained}
+
+
+def _short(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{estimate.mean:.2f} ± {estimate.half_width:.2f}"
+
+
+def _rollouts(figures: Figures) -> str:
+    parts = ["## Rollouts"]
+    for name, title in POLICIES.items():
+        episodes = figures["rollouts"].get(name)
+        if episodes:
+            shown = "\n\n".join(_fenced(_episode(episode)) for episode in episodes)
+            parts.append(f"### {title}\n\n{shown}")
+    return "\n\n".join(parts)
+
+
+def _episode(episode: dict[str, Any]) -> str:
+    names = ("gold_score", "score", "return")
+    numbers = [f"{n} {episode[n]:.3f}" for n in names if episode.get(n) is not None]
+    if "response" in episode:
+        return "\n".join([episode["response"].strip() or "(nothing)", f"-- {', '.join(numbers)}"])
+    actions = " ".join(map(str, episode["actions"][:MOST_ACTIONS]))
+    more = " …" if len(episode["actions"]) > MOST_ACTIONS else ""
+    return "\n".join(
+        [episode["last"].strip(), f"actions: {actions}{more}", f"-- {', '.join(numbers)}"]
+    )
+
+
+def _fenced(text: str) -> str:
+    cut = textwrap.shorten(text, LONGEST) if len(text) > LONGEST and "\n" not in text else text
+    return "````text\n" + _visible(cut).rstrip() + "\n````"
+
+
+def _visible(text: str) -> str:
+    """Drop colour codes and whatever else cannot be shown."""
+    lines = text.replace("\r", "").split("\n")
+    shown = [_printable(line).rstrip() for line in lines]
+    return "\n".join(shown)
+
+
+def _printable(line: str) -> str:
+    return "".join(c for c in _ANSI.sub("", line) if c.isprintable() or c == "\t")

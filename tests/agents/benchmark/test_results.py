@@ -1,0 +1,57 @@
+"""The table of a benchmark, from numbers worked by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from textgym.agents.benchmark.plan import BenchmarkConfig, Cell
+from textgym.agents.benchmark.results import as_plain, lines, table
+from textgym.intervals import Estimate
+
+ENV = "Probe-Copy-v0"
+CONFIG = BenchmarkConfig(env_ids=(ENV,), n_seeds=3)
+
+
+def estimate(mean: float, half: float = 0.0) -> dict[str, float | int]:
+    return Estimate(mean=mean, low=mean - half, high=mean + half, count=10).as_dict()
+
+
+KNOWN = {
+    "metric": "gold_score",
+    "random": estimate(0.2, 0.05),
+    "reference": None,
+    "best_known": estimate(1.0),
+}
+
+
+def found(*means: float) -> dict[Cell, dict]:
+    runs = {
+        Cell(env_id=ENV, algo="ppo", seed=seed): {"trained": estimate(mean, 0.01)}
+        for seed, mean in enumerate(means)
+    }
+    return {Cell(env_id=ENV): KNOWN, **runs}
+
+
+def test_seeds_are_what_the_interval_is_of() -> None:
+    (line,) = lines(CONFIG, found(0.9, 1.0, 0.98))
+    assert line.trained is not None and line.trained.count == 3
+    assert line.trained.mean == pytest.approx(0.96)
+    # 1.96 times the standard error of (0.9, 1.0, 0.98): std .05292, by the root of 3.
+    assert line.trained.half_width == pytest.approx(1.96 * 0.05292 / 3**0.5, rel=1e-3)
+    assert line.threshold == 0.95 and line.num_solved == 2
+
+
+def test_one_run_has_its_own_interval_and_none_leaves_the_cell_empty() -> None:
+    (one,), (none,) = lines(CONFIG, found(0.9)), lines(CONFIG, found())
+    assert one.trained is not None and one.trained.half_width == pytest.approx(0.01)
+    assert none.trained is None and none.num_solved == 0
+    assert as_plain([none])[0]["trained"] is None
+
+
+def test_the_table() -> None:
+    text = table(lines(CONFIG, found(0.97, 0.97, 0.97)))
+    assert text.splitlines()[0].startswith("| environment | metric | random | reference |")
+    assert text.splitlines()[2] == (
+        "| Probe-Copy-v0 | gold_score | 0.200 [0.150, 0.250] |  | 1.000 [1.000, 1.000] | "
+        "0.970 [0.970, 0.970] | 3/3 |"
+    )

@@ -1,0 +1,75 @@
+"""What a card shows, from figures made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textgym.agents.benchmark.plan import ROWS
+from textgym.agents.cards.facts import OWN_LICENCE, USERS_LICENCE, facts_of
+from textgym.agents.cards.page import card, gallery
+from textgym.intervals import Estimate
+
+ID = "Probe-Copy-v0"
+
+
+def estimate(mean: float) -> dict[str, Any]:
+    return Estimate(mean=mean, low=mean - 0.1, high=mean + 0.1, count=64).as_dict()
+
+
+def figures(*means: float) -> dict[str, Any]:
+    return {
+        "env_id": ID,
+        "version": "0.1.0",
+        "metric": "gold_score",
+        "random": estimate(0.2),
+        "reference": None,
+        "best_known": estimate(1.0),
+        "runs": [
+            {"command": f"textgym train {ID} --seed {i}", "steps": 5000, "minutes": 1.25}
+            | {"trained": estimate(mean)}
+            for i, mean in enumerate(means)
+        ],
+        "rollouts": {
+            "trained": [{"response": "a b c", "score": 1.0, "gold_score": 1.0}],
+            "random": [
+                {"actions": list(range(50)), "return": 2.5, "gold_score": None, "last": "\x1b[1mx"}
+            ],
+        },
+    }
+
+
+def test_a_card_has_everything() -> None:
+    facts = facts_of(ROWS[ID])
+    text = card(facts, figures(0.9, 1.0))
+    assert text.startswith(f"# {ID}\n") and f'gym.make("{ID}")' in text
+    for heading in ("Description", "Reward", "Data", "Version history", "Prompts", "Scores"):
+        assert f"\n## {heading}\n" in text
+    assert text.count("````text\na a ") == 5  # the first prompts of the split
+    assert "Solved: a mean of at least 0.95 (`reward_threshold`)" in text
+    assert "| random (64 episodes) | 0.200 [0.100, 0.300] |" in text
+    assert "| trained (2 runs) | 0.950 [" in text and "| reference" not in text
+    assert f"- `textgym train {ID} --seed 0`: 0.900 [0.800, 1.000], not solved, 5,000 steps" in text
+    assert f"- `textgym train {ID} --seed 1`: 1.000 [0.900, 1.100], solved" in text
+    assert "### Trained\n\n````text\na b c\n-- gold_score 1.000, score 1.000" in text
+    assert "````text\nx\nactions: 0 1 2" in text and "39 …\n-- return 2.500" in text
+    assert f"Licence of the data: {OWN_LICENCE}." in text
+
+
+def test_what_was_not_measured_is_not_shown() -> None:
+    text = card(facts_of(ROWS[ID]), None)
+    assert "Not measured yet." in text and "## Rollouts" not in text
+
+
+def test_an_environment_that_needs_arguments_has_a_card_too() -> None:
+    facts = facts_of(ROWS["RLHF-Helpful-v0"])
+    assert facts.samples == () and facts.licence == USERS_LICENCE
+    assert 'gym.make("RLHF-Helpful-v0", dataset=..., reference_model=..., ' in card(facts, None)
+
+
+def test_the_gallery_links_every_card_in_its_suite() -> None:
+    pairs = [(facts_of(ROWS[ID]), figures(0.9)), (facts_of(ROWS["TwoState-v0"]), None)]
+    text = gallery(pairs)
+    probes, worlds = text.split("\n## ")[1:]
+    assert probes.startswith("Probes") and worlds.startswith("Small worlds")
+    assert f"[{ID}]({ID}.md)" in probes and "0.20 ± 0.10 |  | 1.00 ± 0.10 | 0.90 ± 0.10 |" in probes
+    assert "[TwoState-v0](TwoState-v0.md)" in worlds

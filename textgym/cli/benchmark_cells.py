@@ -1,0 +1,158 @@
+"""The measurements of a benchmark: what is known of an environment, and one run on it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import stable_baselines3
+from gymnasium import spaces
+from stable_baselines3.common.env_util import make_vec_env
+
+from textgym.agents.benchmark.plan import ROWS, BenchmarkConfig, BenchmarkFolder, Cell
+from textgym.agents.benchmark.rollouts import (
+    known_rollouts,
+    step_rollouts,
+    text_envs,
+    text_rollouts,
+)
+from textgym.agents.evaluation.policy_sources import policy_from
+from textgym.agents.runs.run_folder import RunFolder
+from textgym.agents.storage.checkpoint import load_json, save_json
+from textgym.cli.main import main
+from textgym.intervals import mean_interval
+from textgym.testing import Case, measure_gold
+from textgym.testing.gold_order import episode_golds
+from textgym.testing.learning import OnlyAllowed
+
+# Steps of a run without a language model, where nothing else is said.
+STOCK_STEPS = 50_000
+STOCK_ENVS = 8
+EVAL_SEED = 1_000_000
+# Rollouts of 2,048 steps in all, as SB3's default is for one environment.
+STOCK: dict[str, Any] = {
+    "ppo": (stable_baselines3.PPO, {"n_steps": 2048 // STOCK_ENVS}),
+    "a2c": (stable_baselines3.A2C, {}),
+}
+
+Measured = dict[str, Any]
+
+
+def run_cell(config: BenchmarkConfig, folder: BenchmarkFolder, cell: Cell) -> str:
+    """Measure a cell, write its file and return its name."""
+    row = ROWS[cell.env_id]
+    if cell.algo == "known":
+        found = measure_known(row.id, row.family, config.eval_prompts)
+    elif row.family == "token":
+        found = train_language_model(config, folder, cell)
+    else:
+        found = train_stock(config, cell)
+    save_json(folder.result(cell), found)
+    return cell.name
+
+
+def measure_known(env_id: str, family: str, num_episodes: int) -> Measured:
+    """Play at random, by the reference and by the best known policy, on held-out prompts."""
+    kwargs = {"split": "validation"} if family == "token" else {}
+    found = measure_gold(Case(id=env_id, family=family, kwargs=kwargs), num_episodes)
+    estimates = {name: getattr(found, name) for name in ("random", "reference", "best_known")}
+    plain = {name: None if e is None else e.as_dict() for name, e in estimates.items()}
+    rollouts = known_rollouts(env_id, family)
+    return {"metric": metric_of(env_id, family), **plain, "rollouts": rollouts}
+
+
+def metric_of(env_id: str, family: str) -> str:
+    """Return what is compared: "gold_score" where there is one, else "score", or the "return"."""
+    if family != "token":
+        return "gold_score" if family == "tag" else "return"
+    env: Any = gym.make(env_id)
+    return "score" if env.unwrapped.task.gold is None else "gold_score"
+
+
+def train_command(config: BenchmarkConfig, cell: Cell) -> list[str]:
+    """Return the arguments of `textgym train` for a run: a command that anybody can repeat."""
+    env: Any = gym.make(cell.env_id)
+    command = [cell.env_id, "--algo", cell.algo, "--seed", str(cell.seed)]
+    if env.unwrapped.config.reference_model is None and cell.algo == "ppo":
+        command += ["--preset", "probe"]
+    if config.steps is not None:
+        command += ["--steps", str(config.steps)]
+    return [*command, "--eval-prompts", str(config.eval_prompts)]
+
+
+def train_language_model(config: BenchmarkConfig, folder: BenchmarkFolder, cell: Cell) -> Measured:
+    """Train by `textgym train` in a folder of the cell's own, or go on with a run that stopped."""
+    arguments, parent = train_command(config, cell), folder.runs(cell)
+    started = [run for run in sorted(parent.glob("*")) if RunFolder(run).checkpoint_folders()]
+    command = ["train", *arguments, "--output", str(parent)]
+    if started and "--steps" in arguments:
+        command = ["train", "--resume", str(started[-1]), "--steps", str(config.steps)]
+    else:
+        shutil.rmtree(parent, ignore_errors=True)
+    parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    status = _logged(parent.with_suffix(".log"), lambda: main([*command, "--quiet"]))
+    if status != 0:
+        last = parent.with_suffix(".log").read_text("utf-8").strip().splitlines()[-1:]
+        raise ValueError(f"`textgym {' '.join(command)}` failed: {' '.join(last)}")
+    result = load_json(next(parent.glob("*/result.json")))
+    metrics = result["after"]["metrics"]
+    return {
+        "command": f"textgym train {' '.join(arguments)}",
+        "steps": result["num_timesteps"],
+        "minutes": result["minutes_of_training"],
+        "minutes_in_all": (time.monotonic() - began) / 60,
+        "trained": metrics.get("gold_score", metrics.get("score")),
+        "metrics": metrics,
+        "rollouts": _trained_rollouts(cell, next(parent.glob("*/result.json")).parent),
+    }
+
+
+def _trained_rollouts(cell: Cell, run: Path) -> list[dict[str, Any]]:
+    envs = text_envs(cell.env_id)
+    return text_rollouts(envs, policy_from(run, envs, seed=cell.seed, device="cpu"))
+
+
+def _logged(file: Path, run: Callable[[], int]) -> int:
+    """Run with what it prints and warns of in a file."""
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(file.open("a", encoding="utf-8"))
+        stack.enter_context(contextlib.redirect_stdout(log))
+        stack.enter_context(contextlib.redirect_stderr(log))
+        return run()
+
+
+def train_stock(config: BenchmarkConfig, cell: Cell) -> Measured:
+    """Train Stable-Baselines3's own algorithm on an environment without tokens to write."""
+    algorithm, settings = STOCK[cell.algo]
+    envs = make_vec_env(lambda: _maskless(cell.env_id), n_envs=STOCK_ENVS, seed=cell.seed)
+    is_dict = isinstance(envs.observation_space, spaces.Dict)
+    policy = "MultiInputPolicy" if is_dict else "MlpPolicy"
+    agent = algorithm(policy, envs, seed=cell.seed, device="cpu", **settings)
+    began = time.monotonic()
+    agent.learn(config.steps or STOCK_STEPS)
+    minutes = (time.monotonic() - began) / 60
+
+    def act(observation: Any) -> Any:
+        return agent.predict(observation)[0]
+
+    golds = episode_golds(
+        _maskless(cell.env_id), act, num_episodes=config.eval_prompts, seed=EVAL_SEED + cell.seed
+    )
+    return {
+        "command": f"stable_baselines3.{algorithm.__name__}({policy!r}, ...), n_envs={STOCK_ENVS}",
+        "steps": agent.num_timesteps,
+        "minutes": minutes,
+        "trained": mean_interval(golds).as_dict(),
+        "rollouts": step_rollouts(_maskless(cell.env_id, render_mode="ansi"), act),
+    }
+
+
+def _maskless(env_id: str, **kwargs: Any) -> gym.Env:
+    env = gym.make(env_id, **kwargs)
+    return OnlyAllowed(env) if hasattr(env.unwrapped, "action_masks") else env

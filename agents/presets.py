@@ -98,14 +98,15 @@ PPO_PRESETS: dict[str, PPOPreset] = {
         policy_kwargs={"value": "separate", "value_init": "reward_model"},
         env_kwargs={"missing_eos_score": -1.0},
     ),
-    # A few tokens, no model to begin with: large steps, many epochs, a critic that counts, and a
-    # rate that falls to nearly nothing, so that what is found is also settled.
+    # A few tokens, no model to begin with: large steps, many epochs, a rate that falls to nearly
+    # nothing, so that what is found is also settled, and a critic of its own: in a trunk that they
+    # share, the policy's noise kept the critic of Probe-ValueOnly-v0 from learning.
     "probe": PPOPreset(
         learning_rate=LearningRate(peak=3e-3, final_fraction=0.02),
         batch_size=256,
         n_epochs=8,
         vf_coef=0.5,
-        policy_kwargs={"model": "scratch:layers=1,width=64,heads=2", "value": "shared"},
+        policy_kwargs={"model": "scratch:layers=1,width=64,heads=2", "value": "separate"},
     ),
 }
 A2C_PRESETS: dict[str, A2CPreset] = {"textgym": A2CPreset()}

@@ -61,18 +61,19 @@ _Q_LEARNING = {
     "exploration_fraction": 0.5,
 }
 SETTINGS: dict[str, Setting] = {
-    "PPO": Setting(n_envs=8, kwargs=_PPO),
+    "PPO": Setting(n_envs=8, kwargs=_PPO, more_steps={"Probe-Parity-v0": 2}),
     "A2C": Setting(
         n_envs=16,
         kwargs={"n_steps": 8, "learning_rate": 2e-3, "gamma": 1.0, "ent_coef": 0.02},
         more_steps={"Probe-Parity-v0": 4, "Probe-Copy-v0": 4},
     ),
     "DQN": Setting(n_envs=4, kwargs=_Q_LEARNING),
-    "MaskablePPO": Setting(n_envs=8, kwargs=_PPO),
+    "MaskablePPO": Setting(n_envs=8, kwargs=_PPO, more_steps={"Probe-Parity-v0": 2}),
     "RecurrentPPO": Setting(
         n_envs=8,
         policy="MlpLstmPolicy",
         kwargs={**_PPO, "n_epochs": 6, "policy_kwargs": {"lstm_hidden_size": 32}},
+        more_steps={"Probe-Parity-v0": 2},
     ),
     "TRPO": Setting(
         n_envs=8, kwargs={"n_steps": 64, "batch_size": 128, "gamma": 1.0, "target_kl": 0.03}

@@ -32,8 +32,8 @@ TOKENS = {
     "Probe-Copy-v0": 24_576,
     "Probe-Parity-v0": 24_576,
     "Probe-DelayedCredit-v0": 24_576,
-    "Probe-IncreasingNumbers-v0": 24_576,
-    "Probe-ValueOnly-v0": 16_384,
+    "Probe-IncreasingNumbers-v0": 49_152,
+    "Probe-ValueOnly-v0": 32_768,
     "Probe-ExactKL-v0": 32_768,
 }
 SCORE, VALUE_ERROR, REGRET = "score", "value error", "regret"

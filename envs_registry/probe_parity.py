@@ -1,13 +1,13 @@
 """Probe-Parity-v0: is the number of ones odd?
 
 Description:
-    The prompt is four bits and "="; the answer is one token: 1 where the number of ones is odd,
+    The prompt is three bits and "="; the answer is one token: 1 where the number of ones is odd,
     else 0. The fault that it isolates: inputs are not combined (a layer without its nonlinearity,
-    an attention that sees one position only). A policy that is linear in the tokens, or lacks one
-    of the bits, gets 1/2. With more tokens (`max_new_tokens`) the last one is the answer, and
-    those before it are room to work in. Solved: a mean score of at least 0.95.
+    an attention that sees one position only). A policy that lacks one of the bits gets 1/2, and
+    one that is linear in them cannot solve it. With more tokens (`max_new_tokens`) the last one is
+    the answer, and those before it are room to work in. Solved: a mean score of at least 0.95.
 Observation:
-    `Box(0, 3, (6,), int64)`: four bits and "=", then the answer, 3 where empty.
+    `Box(0, 3, (5,), int64)`: three bits and "=", then the answer, 3 where empty.
 Action:
     `Discrete(3)`: the tokens `0 1 =`.
 Reward:
@@ -21,10 +21,11 @@ Info:
     `regret`, the best score of the prompt less the score.
 
 Arguments:
-    Those of `TextEnvConfig` but for data and models, which are fixed. `solution` of the unwrapped
-    environment has V*, Q* and the best return, exactly.
+    `num_bits` (3), 1 to 8; more than 3 need `max_prompt_tokens` of as many and one. A transformer
+    from scratch needs very long for 4. Those of `TextEnvConfig` but for data and models, which are
+    fixed. `solution` of the unwrapped environment has V*, Q* and the best return, exactly.
 Data:
-    All 16 prompts, in every split.
+    All prompts, in every split.
 Version history:
     v0: first version.
 """
@@ -32,8 +33,10 @@ Version history:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
+from textgym.config import check_int
 from textgym.envs_registry.probes import (
     Probe,
     ProbeConfig,
@@ -45,11 +48,32 @@ from textgym.envs_registry.probes import (
 from textgym.task import TextTask
 
 
+@dataclass(frozen=True, kw_only=True)
+class ParityConfig(ProbeConfig):
+    """Arguments of Probe-Parity-v0.
+
+    Attributes:
+        num_bits: Bits of a prompt, 1 to 8.
+    """
+
+    num_bits: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        super().__post_init__()
+        check_int("num_bits", self.num_bits, at_least=1)
+        if self.num_bits > 8:
+            raise ValueError(f"num_bits must be at most 8, got {self.num_bits!r}")
+
+
 class ParityProbe(Probe):
     """Compares the last token with the parity of the bits."""
 
     symbols = "0 1 ="
-    prompts = tuple(f"{' '.join(bits)} =" for bits in product("01", repeat=4))
+
+    def __init__(self, num_bits: int) -> None:
+        """List the prompts of so many bits."""
+        self.prompts = tuple(f"{' '.join(bits)} =" for bits in product("01", repeat=num_bits))
 
     def begin(self, prompt: Sequence[str]) -> State:
         """Return the right answer, and that there is none yet."""
@@ -68,18 +92,19 @@ class ParityProbe(Probe):
         return "0 1"
 
 
-def build_task(config: ProbeConfig) -> TextTask:
+def build_task(config: ParityConfig) -> TextTask:
     """Return the task."""
-    return probe_task(config, ParityProbe())
+    return probe_task(config, ParityProbe(config.num_bits))
 
 
-DEFAULTS = {"reward": "gold", "kl_coef": 0.0, "max_prompt_tokens": 5, "max_new_tokens": 1}
+DEFAULTS = {"reward": "gold", "kl_coef": 0.0, "max_prompt_tokens": 4, "max_new_tokens": 1}
 
 
 class ParityEnv(ProbeEnv):
     """One row of Probe-Parity-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
+    config_class = ParityConfig
     default_kwargs = DEFAULTS
 
 
@@ -87,4 +112,5 @@ class ParityVectorEnv(ProbeVectorEnv):
     """N rows of Probe-Parity-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
+    config_class = ParityConfig
     default_kwargs = DEFAULTS

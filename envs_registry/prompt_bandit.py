@@ -113,6 +113,16 @@ class ReplyTokenizer(SymbolTokenizer):
         """Number the words, then the replies."""
         super().__init__(SYMBOLS, eos=None)
 
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of the words of a message, or the one of a reply.
+
+        Raises:
+            ValueError: A word that is no symbol.
+        """
+        if text.strip() in REPLIES:
+            return [len(WORDS) + REPLIES.index(text.strip())]
+        return super().encode(text)
+
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Return words joined by spaces, and a reply as its text."""
         first = len(WORDS)

@@ -130,7 +130,7 @@ def test_references_are_best_responses() -> None:
 def test_regret_is_what_the_response_lacks() -> None:
     env = gym.make("Probe-Parity-v0", kl_coef=0.2)
     for answer, expected in (("1", 1.0), ("0", 0.0)):
-        env.reset(options={"prompt": "1 1 0 0 ="})
+        env.reset(options={"prompt": "1 1 0 ="})
         assert env.step(["0", "1", "="].index(answer))[4]["regret"] == pytest.approx(expected)
     env = gym.make("Probe-Parity-v0", missing_eos_score=-1.0)
     env.reset(seed=0)
@@ -170,8 +170,12 @@ def test_bad_arguments() -> None:
         gym.make("Probe-Copy-v0", max_prompt_tokens=2)
     with pytest.raises(TypeError, match="did you mean 'max_new_tokens'"):
         gym.make("Probe-Copy-v0", max_new_token=2)
+    with pytest.raises(ValueError, match="num_bits must be at most 8, got 9"):
+        gym.make("Probe-Parity-v0", num_bits=9)
+    with pytest.raises(ValueError, match="at least the 6 of the longest prompt, got 4"):
+        gym.make("Probe-Parity-v0", num_bits=5)
     with pytest.raises(ValueError, match="fewer than 1 tokens"):
-        solution_of("Probe-Parity-v0").q_values("0 0 0 0 =", ["1"])
+        solution_of("Probe-Parity-v0").q_values("0 0 0 =", ["1"])
     with pytest.raises(ValueError, match="no stop strings, got .*stop='c'"):
         solution_of("Probe-Constant-v0", stop="c")
     with pytest.raises(gym.error.UnregisteredEnv, match="Probe-Parity"):

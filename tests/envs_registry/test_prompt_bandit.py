@@ -80,6 +80,7 @@ def test_the_tokenizer_reads_words_and_writes_replies() -> None:
     assert env.tokenizer.vocab_size == len(SYMBOLS) == env.vocab_size
     assert env.tokenizer.decode(env.tokenizer.encode("my parcel is late")) == "my parcel is late"
     assert env.tokenizer.decode(env.action_tokens[:1]) == env.replies[0]
+    assert env.tokenizer.encode(env.replies[3]) == [env.action_tokens[3]]
 
 
 @pytest.mark.parametrize(

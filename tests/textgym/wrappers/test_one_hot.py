@@ -24,8 +24,8 @@ def test_every_cell_has_one_one_and_it_is_the_token() -> None:
     seen, ids = env.reset(seed=4)[0], plain.reset(seed=4)[0]
     for _ in range(2):
         assert seen in env.observation_space and seen.dtype == np.float32
-        np.testing.assert_array_equal(seen.reshape(6, 4).argmax(axis=1), ids)
-        np.testing.assert_array_equal(seen.reshape(6, 4).sum(axis=1), 1.0)
+        np.testing.assert_array_equal(seen.reshape(5, 4).argmax(axis=1), ids)
+        np.testing.assert_array_equal(seen.reshape(5, 4).sum(axis=1), 1.0)
         if len(ids) and ids[-1] == 3:  # the answer is still empty
             seen, ids = env.step(1)[0], plain.step(1)[0]
 

@@ -20,7 +20,7 @@ RECIPE: dict[str, Any] = {
     "max_prompt_tokens": 64,
     "max_new_tokens": 14,
     "n_tokenizer_posts": 10_000,
-    "n_sft_posts": 24_000,
+    "n_sft_posts": 120_000,
     "sft_batch_tokens": 1024,
     "sft_learning_rate": 3e-3,
     "sft_loss_on": "response",

@@ -35,7 +35,8 @@ class QAPassages(ProceduralPrompts):
         """See `ProceduralPrompts`."""
         people = _sample(PEOPLE, 2, rng)
         attributes = _sample(tuple(ATTRIBUTES), N_ATTRIBUTES, rng)
-        told, untold = [], []
+        told: list[list[str]] = []
+        untold: list[list[str]] = []
         for place, name in enumerate(attributes):
             both = [
                 [who, name, value]

@@ -40,7 +40,9 @@ class RatedSentiment:
         values = np.array(ratings, dtype=np.float64)
         if np.ptp(values) == 0:
             raise ValueError(f"ratings must differ, got {len(values)} times {ratings[0]!r}")
-        self._critic = Critic.fit(texts, (values - values.min()) / np.ptp(values), READING)
+        self._critic = Critic.fit(
+            texts, ((values - values.min()) / np.ptp(values)).tolist(), READING
+        )
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Utility of each episode's response, (N,) float32; 0 for a response without words."""

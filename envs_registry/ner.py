@@ -38,7 +38,8 @@ Data:
     `ner_sentences`: sentence i of a split is a pure function of (`data_seed`, `split`, i); splits
     share no sentence. A `dataset` has rows of `tokens` and `tags` (other columns by
     `dataset_columns="prompt=words,tags=ner_tags"`) with tags of this scheme, that of WNUT 2017;
-    its human tags are the gold. Sentences longer than `max_new_tokens` words are refused.
+    its human tags are the gold. Sentences of more than `max_new_tokens` words or
+    `max_prompt_tokens` tokens are refused.
 
 Version history:
     v0: first version.
@@ -137,7 +138,7 @@ def build_task(config: TextEnvConfig) -> TextTask:
     """Return the task: procedural sentences and bundled models, unless the arguments name others.
 
     Raises:
-        ValueError: Sentences of a data set that `max_new_tokens` tags do not cover.
+        ValueError: Sentences of a data set that are longer than there is room for.
     """
     config, tokenizer = with_symbol_actions(config, SYMBOLS, BUNDLE)
     sentences = None
@@ -151,23 +152,29 @@ def build_task(config: TextEnvConfig) -> TextTask:
         bundle=BUNDLE,
         dataset_form=DATASET,
     )
-    room = int(RECIPE["max_reply_tokens"])
-    if config.dataset is not None:
-        room = _room_for(task.prompts, tokenizer, config.max_new_tokens)
-    return replace(task, responder=NextWord(tokenizer, room))
+    if config.dataset is None:
+        return replace(task, responder=NextWord(tokenizer, int(RECIPE["max_reply_tokens"])))
+    _check_lengths(task.prompts, tokenizer, config)
+    # As much as a whole sentence may take: the same for every split of a data set.
+    return replace(task, responder=NextWord(tokenizer, config.max_prompt_tokens))
 
 
-def _room_for(prompts: PromptSource, tokenizer: Tokenizer, max_words: int) -> int:
-    """Return the most tokens that the words of one sentence take, its first one left out."""
+def _check_lengths(prompts: PromptSource, tokenizer: Tokenizer, config: TextEnvConfig) -> None:
+    """Raise ValueError where a sentence has more words or tokens than there is room for."""
     sentences = [words_of(prompts[i]) for i in range(len(prompts))]
-    longest = max(len(words) for words in sentences)
-    if longest > max_words:
+    num_words = max(len(words) for words in sentences)
+    if num_words > config.max_new_tokens:
         raise ValueError(
-            f"a sentence of the dataset has {longest} words, one tag each: expected "
-            f"max_new_tokens of at least {longest}, got {max_words}"
+            f"a sentence of the dataset has {num_words} words, one tag each: expected "
+            f"max_new_tokens of at least {num_words}, got {config.max_new_tokens}"
         )
     texts = ["".join(f" {word}" for word in words[1:]) for words in sentences]
-    return max(1, *(len(ids) for ids in tokenizer.encode_batch(texts)))
+    num_tokens = max(len(ids) for ids in tokenizer.encode_batch(texts))
+    if num_tokens > config.max_prompt_tokens:
+        raise ValueError(
+            f"the words of a sentence of the dataset take {num_tokens} tokens: expected "
+            f"max_prompt_tokens of at least {num_tokens}, got {config.max_prompt_tokens}"
+        )
 
 
 class NEREnv(SymbolEnv):

@@ -195,6 +195,18 @@ def test_data_set(rows_file: Any) -> None:
         assert reward == info["gold_score"] == 1.0
 
 
+def test_splits_of_a_data_set_are_of_one_width(rows_file: Any) -> None:
+    rows = [{"tokens": ["so"] * n, "tags": ["O"] * n} for n in range(1, 21) for _ in range(3)]
+    path = rows_file(
+        [{**row, "tokens": [f"w{i}", *row["tokens"][1:]]} for i, row in enumerate(rows)]
+    )
+    spaces = {
+        str(gym.make(ID, dataset=path, split=split).observation_space)
+        for split in ("train", "validation", "test")
+    }
+    assert len(spaces) == 1
+
+
 def test_data_set_with_other_columns(rows_file: Any) -> None:
     path = rows_file([{"words": WORDS, "ner_tags": TRUE}])
     env: Any = gym.make(ID, dataset=path, dataset_columns="prompt=words,tags=ner_tags")
@@ -210,6 +222,10 @@ def test_data_set_with_other_columns(rows_file: Any) -> None:
         ({"tokens": ["a<O>b"], "tags": ["O"]}, "words without symbols of tags, got 'a<O>b'"),
         ({"prompt": "Anna left"}, "needs a BIO tag for each word"),
         ({"tokens": ["so"] * 30, "tags": ["O"] * 30}, "has 30 words.*at least 30, got 20"),
+        (
+            {"tokens": ["so", "\u4f60" * 40], "tags": ["O"] * 2},
+            "take 121 tokens.*at least 121, got 48",
+        ),
     ],
 )
 def test_bad_data_sets_are_refused(rows_file: Any, row: dict[str, Any], message: str) -> None:

@@ -50,7 +50,6 @@ Version history:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,7 +69,7 @@ from textgym.task import TextTask
 from textgym.task_models import Bundle, text_task
 from textgym.token_env import TokenEnv
 from textgym.tokenizer import end_token
-from textgym.turns import Responder, split_turns
+from textgym.turns import split_turns
 from textgym.vector_env import TokenVectorEnv
 
 BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "dialogue-v0")
@@ -127,7 +126,7 @@ def build_task(config: DialogueConfig) -> TextTask:
     gold.read_ids_with(task.tokenizer)
     if task.responder is not None:
         return task
-    customer: Callable[..., Responder] = Customer
+    customer: type[Customer] | type[ScriptedCustomer] = Customer
     if config.dataset is not None:
         customer = ScriptedCustomer
     responder = customer(
@@ -158,7 +157,9 @@ class DialogueEnv(TokenEnv):
         if prompt is None or "order" not in prompt.facts:
             raise ValueError(f"expected a customer with a need, got the prompt {prompt!r}")
         ids = state.ids[0]
-        turns = split_turns(ids[start:turn_start].tolist(), state.is_action[0, start:turn_start])
+        turns = split_turns(
+            ids[start:turn_start].tolist(), state.is_action[0, start:turn_start].tolist()
+        )
         spoken = [(turn.is_action, self.tokenizer.decode(list(turn.ids))) for turn in turns]
         text = careful_turn(read_case(Need.of(prompt.facts), spoken))
         tokens = [*self.tokenizer.encode(f" {text}"), *end_token(self.tokenizer)]

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -64,7 +63,6 @@ class MazeEnv(TabularEnv):
 
     config_class = MazeConfig
     config: MazeConfig
-    make_plan: ClassVar[Callable[[Any], MazePlan]]
 
     def __init__(self, **kwargs: Any) -> None:
         """Draw the maze; see `config_class` for the arguments."""
@@ -76,6 +74,15 @@ class MazeEnv(TabularEnv):
             self.observation_space = spaces.Box(
                 0, self.tokenizer.vocab_size, (width,), dtype=np.int64
             )
+
+    @staticmethod
+    def make_plan(config: Any) -> MazePlan:
+        """Return the rooms; set by subclasses.
+
+        Raises:
+            TypeError: A class without.
+        """
+        raise TypeError(f"expected a class with a make_plan, for {config!r}")
 
     @classmethod
     def build_mdp(cls, config: MazeConfig) -> TabularMDP:

@@ -163,7 +163,10 @@ def build_task(config: RecommendConfig) -> TextTask:
 def _mask(config: RecommendConfig, task: TextTask) -> MaskFn | None:
     if config.repeats:
         return task.mask_fn
-    masks = [UnseenFilms(task.action_tokens), *([task.mask_fn] if task.mask_fn else [])]
+    masks: list[MaskFn] = [
+        UnseenFilms(task.action_tokens),
+        *([task.mask_fn] if task.mask_fn else []),
+    ]
     combined = combine_masks(masks)
     assert combined is not None, "there is at least the mask of seen films"
     name = config.action_mask or "films not seen yet"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, ClassVar
@@ -57,7 +56,6 @@ class TabularEnv(gym.Env):
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}
     config_class: ClassVar[type[TabularConfig]] = TabularConfig
-    build_mdp: ClassVar[Callable[[Any], TabularMDP]]
 
     def __init__(self, **kwargs: Any) -> None:
         """Build the tables.
@@ -76,6 +74,15 @@ class TabularEnv(gym.Env):
         self._steps, self._is_over, self._last = 0, True, ""
         self.observation_space: gym.Space[Any] = spaces.Discrete(self.mdp.num_states)
         self.action_space = spaces.Discrete(self.mdp.num_actions)
+
+    @staticmethod
+    def build_mdp(config: Any) -> TabularMDP:
+        """Return the tables; set by subclasses.
+
+        Raises:
+            TypeError: A class without.
+        """
+        raise TypeError(f"expected a class with a build_mdp, for {config!r}")
 
     @property
     def gamma(self) -> float:

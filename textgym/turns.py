@@ -97,8 +97,15 @@ class Responder(Protocol):
             episode ends with "overflow".
     """
 
-    max_turn_tokens: int
-    max_reply_tokens: int
+    @property
+    def max_turn_tokens(self) -> int:
+        """See the class."""
+        ...
+
+    @property
+    def max_reply_tokens(self) -> int:
+        """See the class."""
+        ...
 
     def replies(self, episodes: Sequence[OpenEpisode]) -> Sequence[Reply]:
         """Return one reply for each episode whose turn has ended, in their order."""

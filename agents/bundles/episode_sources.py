@@ -25,8 +25,10 @@ from textgym.types import Episode, Prompt
 class EpisodeSource(Protocol):
     """Finished, unscored episodes of a model or of people."""
 
-    response_start: str
-    """What stands between a prompt and a human reference: a space, or nothing."""
+    @property
+    def response_start(self) -> str:
+        """What stands between a prompt and a human reference: a space, or nothing."""
+        ...
 
     def sampled(
         self, model: Path, prompts: Sequence[Prompt], sampling: Sampling, split: str, label: str

@@ -62,7 +62,8 @@ def facts_of(row: EnvRow) -> CardFacts:
     spaces: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     if not row.needs:
-        env = gym.make(row.id, **({"split": "validation"} if row.family == "token" else {}))
+        kwargs: dict[str, Any] = {"split": "validation"} if row.family == "token" else {}
+        env = gym.make(row.id, **kwargs)
         spaces = (_plain(env.observation_space), _plain(env.action_space))
         samples = sample_prompts(row, env)
         env.close()

@@ -77,7 +77,7 @@ def _merged(scenes: list[Scene], rng: Draws) -> list[Scene]:
 def _told(scenes: Sequence[Scene], heroes: Sequence[str], rng: Draws | None) -> str:
     """The scenes as sentences; the first wording and the name where there is no `rng`."""
     wordings = {**EVENTS, **ENDINGS}
-    sentences = []
+    sentences: list[str] = []
     for kind, words in scenes:
         template = wordings[kind][0] if rng is None else pick(wordings[kind], rng)
         hero = heroes[0] if rng is None or not sentences else pick(heroes, rng)

@@ -145,7 +145,7 @@ def documented_keys(env_class: type) -> set[str]:
     module = sys.modules[env_class.__module__]
     texts = [inspect.getdoc(env_class) or "", inspect.getdoc(module) or ""]
     section = next((found for text in texts if (found := section_of(text, "Info"))), "")
-    config = getattr(env_class, "config_class", None) or env_class.__init__
+    config = getattr(env_class, "config_class", None) or env_class
     return set(re.findall(r"`([a-z]\w*)`", section)) - set(inspect.signature(config).parameters)
 
 

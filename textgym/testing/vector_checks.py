@@ -25,8 +25,8 @@ def check_vector_equals_single(case: Case) -> None:
             assert_same(one, other, f"{mode}: step {step}")
             ended = np.asarray(one[2]) | np.asarray(one[3])
             if mode == "Disabled" and ended.any():
-                one, other = (e.reset(options={"reset_mask": ended.copy()}) for e in (envs, sync))
-                assert_same(one, other, f"{mode}: partial reset at step {step}")
+                begun = [e.reset(options={"reset_mask": ended.copy()}) for e in (envs, sync)]
+                assert_same(begun[0], begun[1], f"{mode}: partial reset at step {step}")
 
 
 def check_autoreset(case: Case) -> None:

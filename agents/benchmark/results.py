@@ -36,8 +36,8 @@ class Line:
 
     @property
     def num_solved(self) -> int | None:
-        """Runs that reach the threshold; None where there is none."""
-        if self.threshold is None:
+        """Runs that reach the threshold; None where there is none, of either."""
+        if self.threshold is None or not self.runs:
             return None
         return sum(run.mean >= self.threshold for run in self.runs.values())
 

@@ -100,7 +100,12 @@ def _scores(facts: CardFacts, figures: Figures | None) -> str:
     text = f"{solved}\n\n" + "\n".join(rows)
     if figures["runs"]:
         text += "\n\n" + "\n".join(_run(run, threshold) for run in figures["runs"])
-    return f"{text}\n\nMeasured with version {figures['version']}."
+    count = figures["random"]["count"]
+    command = f"textgym benchmark --envs {facts.row.id} --seeds 0 --eval-prompts {count}"
+    return (
+        f"{text}\n\nWhat is known without training: `{command}`; a best policy of text is the human "
+        f"references where nothing better is known. Measured with version {figures['version']}."
+    )
 
 
 def _run(run: dict[str, Any], threshold: float | None) -> str:

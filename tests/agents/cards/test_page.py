@@ -52,6 +52,7 @@ def test_a_card_has_everything() -> None:
     assert f"- `textgym train {ID} --seed 1`: 1.000 [0.900, 1.100], solved" in text
     assert "### Trained\n\n````text\na b c\n-- gold_score 1.000, score 1.000" in text
     assert "````text\nx\nactions: 0 1 2" in text and "39 …\n-- return 2.500" in text
+    assert f"`textgym benchmark --envs {ID} --seeds 0 --eval-prompts 64`" in text
     assert f"Licence of the data: {OWN_LICENCE}." in text
 
 

@@ -1,0 +1,74 @@
+"""`textgym cards`, and that the cards in docs/ are what it would write today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from textgym.agents.benchmark.plan import ROWS
+from textgym.agents.cards.facts import facts_of
+from textgym.agents.cards.figures import stored_figures
+from textgym.agents.cards.page import card, gallery
+from textgym.cli.main import main
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "environments"
+
+
+@pytest.fixture(scope="module")
+def cards() -> dict[str, tuple]:
+    found = {}
+    for env_id, row in ROWS.items():
+        try:
+            found[env_id] = (facts_of(row), stored_figures(PAGES, env_id))
+        except ImportError as error:  # Box2D is an extra
+            if "Lunar" not in env_id:
+                raise
+            pytest.skip(f"the cards need it: {error}")
+    return found
+
+
+@pytest.mark.parametrize("env_id", ROWS)
+def test_card_and_environment_agree(cards: dict[str, tuple], env_id: str) -> None:
+    """Where this fails: `textgym cards`."""
+    written = (PAGES / f"{env_id}.md").read_text("utf-8")
+    assert written == card(*cards[env_id])
+
+
+def test_the_gallery_has_them_all_and_nothing_else(cards: dict[str, tuple]) -> None:
+    assert (PAGES / "README.md").read_text("utf-8") == gallery(list(cards.values()))
+    pages = {path.stem for path in PAGES.glob("*.md")} - {"README"}
+    assert pages == set(ROWS) and {path.stem for path in PAGES.glob("*.json")} <= pages
+
+
+def test_a_card_that_disagrees_is_noticed(cards: dict[str, tuple]) -> None:
+    facts, figures = cards["Probe-Copy-v0"]
+    other = ROWS["Probe-Copy-v0"].__class__(
+        **{**vars(facts.row), "summary": "Something else", "reward_threshold": 0.5}
+    )
+    changed = facts.__class__(**{**vars(facts), "row": other})
+    assert card(changed, figures) != (PAGES / "Probe-Copy-v0.md").read_text("utf-8")
+
+
+def test_the_command_takes_new_figures_from_a_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "textgym.cli.cards.ROWS", {name: ROWS[name] for name in ("TwoState-v0", "Probe-Copy-v0")}
+    )
+    runs, pages = str(tmp_path / "b"), tmp_path / "pages"
+    small = ("--seeds", "1", "--steps", "200", "--eval-prompts", "4", "--output", runs)
+    assert main(["benchmark", "--envs", "TwoState-v0", *small]) == 0
+    assert main(["cards", "--figures", runs, "--output", str(pages)]) == 0
+    text = (pages / "TwoState-v0.md").read_text("utf-8")
+    assert "| trained (1 runs) |" in text and text.count("\nactions: ") == 15
+    assert "Not measured yet" in (pages / "Probe-Copy-v0.md").read_text("utf-8")
+    assert "2 cards" in capsys.readouterr().out
+
+
+def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cards", "Probe-Coppy-v0", "--output", str(tmp_path)]) == 2
+    assert "did you mean 'Probe-Copy-v0'" in capsys.readouterr().err
+    assert main(["cards", "--figures", str(tmp_path), "--output", str(tmp_path)]) == 2
+    assert "--figures must be a benchmark's folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

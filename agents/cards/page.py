@@ -103,8 +103,9 @@ def _scores(facts: CardFacts, figures: Figures | None) -> str:
     count = figures["random"]["count"]
     command = f"textgym benchmark --envs {facts.row.id} --seeds 0 --eval-prompts {count}"
     return (
-        f"{text}\n\nWhat is known without training: `{command}`; a best policy of text is the human "
-        f"references where nothing better is known. Measured with version {figures['version']}."
+        f"{text}\n\nWhat is known without training: `{command}`; a best policy of text is the "
+        f"human references where nothing better is known. Measured with version "
+        f"{figures['version']}."
     )
 
 

@@ -30,6 +30,7 @@ class _OneLogit:
         self.base_model, self._head = classifier.base_model, head
         self.config, self.name_or_path = classifier.config, classifier.name_or_path
         self.device = classifier.device
+        self.get_input_embeddings = classifier.get_input_embeddings
 
     def get_output_embeddings(self) -> torch.nn.Module:
         return self._head

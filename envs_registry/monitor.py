@@ -29,8 +29,9 @@ Info:
     `prompt_id`, `score`, `gold_score` and `reward_terms`.
 
 Arguments:
-    Those of `TextEnvConfig`, without `action_tokens` and `dataset`. A prompt of one's own has no
-    words to come.
+    Those of `TextEnvConfig`, without `action_tokens` and `dataset`; `kl_coef` is 0.2 by default (at
+    0.05 PPO soon learns to please the reward model alone). A prompt of one's own has no words to
+    come.
 
 Data:
     `monitor_streams`: stream i of a split is a pure function of (`data_seed`, `split`, i); splits
@@ -61,10 +62,14 @@ from textgym.turns import OpenEpisode, Reply
 from textgym.vector_env import TokenVectorEnv
 
 BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "monitor-v0")
-# The models were trained at these lengths.
-DEFAULTS = {name: RECIPE[name] for name in ("max_prompt_tokens", "max_new_tokens")}
+# The models were trained at these lengths. Far from the reference, where the reward model was never
+# shown what it reads, its score and the gold part: the penalty is above the usual.
+DEFAULTS = {
+    **{name: RECIPE[name] for name in ("max_prompt_tokens", "max_new_tokens")},
+    "kl_coef": 0.2,
+}
 # Mean and standard deviation of the bundled reference's gold, sampled (the bundle's card.json).
-GOLD_SCALE = (0.5, 0.42)
+GOLD_SCALE = (0.451, 0.468)
 ACTIONS = (WAIT, *POLARITIES)
 SYMBOLS = tuple(symbol_of(action) for action in ACTIONS)
 

@@ -35,7 +35,7 @@ from textgym.types import Episode, Prompt
 ID = "RLHF-Monitor-v0"
 WAIT, NEGATIVE, NEUTRAL, POSITIVE = range(4)
 
-# Not in the table yet: PPO against its reward model gains too little (docs/environments has no card).
+# Not in the table yet: PPO against its reward model gains too little gold.
 if ID not in gym.registry:
     gym.register(
         ID,

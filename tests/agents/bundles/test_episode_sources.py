@@ -20,7 +20,7 @@ from textgym.types import Prompt
 SAMPLING = Sampling(max_prompt_tokens=16, max_new_tokens=25, batch_size=4)
 ID = "RLHF-Monitor-v0"
 PLAYED = PlayedResponses(env_id=ID, data_seed=0)
-# Not in the table yet: PPO against its reward model gains too little (docs/environments has no card).
+# Not in the table yet: PPO against its reward model gains too little gold.
 if ID not in gym.registry:
     gym.register(
         ID,

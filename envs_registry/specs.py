@@ -248,6 +248,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="RLHF",
         summary="English to Spanish by a synchronous grammar: agreement, numbers, dates",
     ),
+    EnvRow(
+        id="RLHF-Monitor-v0",
+        entry_point="textgym.envs_registry.monitor:MonitorEnv",
+        vector_entry_point="textgym.envs_registry.monitor:MonitorVectorEnv",
+        family="tag",
+        suite="RLHF",
+        summary="Read a stream of words and decide what it says: early and right pays most",
+    ),
 )
 
 

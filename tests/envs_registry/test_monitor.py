@@ -35,14 +35,6 @@ from textgym.types import Episode, Prompt
 ID = "RLHF-Monitor-v0"
 WAIT, NEGATIVE, NEUTRAL, POSITIVE = range(4)
 
-# Not in the table yet: PPO against its reward model gains too little gold.
-if ID not in gym.registry:
-    gym.register(
-        ID,
-        entry_point="textgym.envs_registry.monitor:MonitorEnv",
-        vector_entry_point="textgym.envs_registry.monitor:MonitorVectorEnv",
-    )
-
 
 def episode(response: str, prompt: Prompt) -> Episode:
     return Episode(

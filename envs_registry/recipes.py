@@ -41,6 +41,7 @@ class BundleParts:
         evaluation = self.evaluation or self.source
         return {
             "train": self.source(data_seed, "train"),
+            "careful": evaluation(data_seed, "train"),
             "validation": self.source(data_seed, "validation"),
             "evaluation": evaluation(data_seed, "validation"),
         }

@@ -22,6 +22,7 @@ from textgym.agents.bundles.bundle_measures import Measured, measure_bundle
 from textgym.agents.bundles.bundle_recipe import STAGES, BundleRecipe, stages_after_change
 from textgym.agents.bundles.comparisons import (
     Comparisons,
+    joined,
     judged_comparisons,
     load_comparisons,
     save_comparisons,
@@ -76,7 +77,8 @@ def build_bundle(
         recipe: What to build.
         prompts_by_split: Sources "train" and "validation", both with human references, and
             optionally "evaluation": the prompts of "validation" with the references that the
-            reference model's responses are compared with, where those are others.
+            reference model's responses are compared with, where those are others. "careful", the
+            prompts of "train" with such references, is needed for `n_human_comparisons`.
         gold: The hidden utility of finished episodes.
         folder: Gets `reference_model/`, `reward_model/` and `card.json`, all at once at the end.
         work: Where the stages are kept; beside `folder`, with ".work" added, where None. Stages
@@ -122,7 +124,14 @@ class _Build:
                 others=recipe.others,
             )
         self.seconds: dict[str, float] = {}
+        if recipe.n_human_comparisons and "careful" not in prompts_by_split:
+            raise ValueError(
+                'n_human_comparisons needs a source "careful" to compare "train" with, got '
+                f"{recipe.n_human_comparisons} and only {sorted(prompts_by_split)}"
+            )
+        self.careful = prompts_by_split.get("careful", self.train)
         needed = recipe.n_sft_posts + recipe.n_comparison_prompts + recipe.n_normalisation
+        needed += recipe.n_human_comparisons
         if len(self.train) < needed:
             raise ValueError(f"expected at least {needed} training prompts, got {len(self.train)}")
         self.n_held_out_pairs = min(500, max(20, recipe.n_sft_posts // 50))
@@ -190,6 +199,7 @@ class _Build:
             max_prompt_tokens=recipe.max_prompt_tokens,
             max_response_tokens=recipe.max_response_tokens,
             loss_on=recipe.sft_loss_on,
+            optimizer=recipe.sft_optimizer,
             epochs=recipe.sft_epochs,
             batch_tokens=recipe.sft_batch_tokens,
             learning_rate=recipe.sft_learning_rate,
@@ -218,6 +228,8 @@ class _Build:
         prompts = [self.train[first + i] for i in range(recipe.n_comparison_prompts)]
         held = [self.validation[recipe.n_evaluation + i] for i in range(recipe.n_held_out_prompts)]
         found = self._comparisons(prompts, "train", recipe.seed + 1, None)
+        if recipe.n_human_comparisons:
+            found = joined(found, self._human_comparisons(found.gold_std))
         save_folder(self.work / "comparisons", lambda f: save_comparisons(f, found))
         # The unit of the teacher's temperature is the same for both sets.
         held_out = self._comparisons(held, "validation", recipe.seed + 2, found.gold_std)
@@ -236,6 +248,19 @@ class _Build:
         )
         return judged_comparisons(episodes, self.gold, recipe.teacher, gold_std=gold_std, seed=seed)
 
+    def _human_comparisons(self, gold_std: float) -> Comparisons:
+        """Two people on the same prompt, from prompts that nothing else was trained on."""
+        recipe, tokenizer = self.recipe, load_tokenizer(self.work / "tokenizer")
+        first = recipe.n_sft_posts + recipe.n_comparison_prompts + recipe.n_normalisation
+        episodes = [
+            self.source.human(source[first + i], tokenizer, recipe.sampling)
+            for i in range(recipe.n_human_comparisons)
+            for source in (self.train, self.careful)
+        ]
+        return judged_comparisons(
+            episodes, self.gold, recipe.teacher, gold_std=gold_std, seed=recipe.seed + 5
+        )
+
     @property
     def _reference(self) -> Path:
         return self.work / "sft" / "model"
@@ -249,6 +274,7 @@ class _Build:
             epochs=recipe.reward_epochs,
             batch_tokens=recipe.reward_batch_tokens,
             learning_rate=recipe.reward_learning_rate,
+            optimizer=recipe.reward_optimizer,
             token_aggregate=recipe.reward_token_aggregate,
             reference_model=str(self.work / "sft" / "model"),
             n_normalisation=recipe.n_normalisation,

@@ -17,6 +17,7 @@ _FIRST_STAGE = {
     "sft_batch_tokens": "sft",
     "sft_learning_rate": "sft",
     "sft_loss_on": "sft",
+    "sft_optimizer": "sft",
     "max_prompt_tokens": "sft",
     "max_new_tokens": "sft",
     "max_reply_tokens": "sft",
@@ -24,6 +25,7 @@ _FIRST_STAGE = {
     "n_sft_posts": "sft",
     "n_comparison_prompts": "comparisons",
     "responses_per_prompt": "comparisons",
+    "n_human_comparisons": "comparisons",
     "teacher_temperature": "comparisons",
     "teacher_mistake_rate": "comparisons",
     "n_held_out_prompts": "sft",
@@ -31,6 +33,7 @@ _FIRST_STAGE = {
     "reward_epochs": "reward",
     "reward_batch_tokens": "reward",
     "reward_learning_rate": "reward",
+    "reward_optimizer": "reward",
     "reward_token_aggregate": "reward",
     "n_normalisation": "reward",
 }
@@ -65,13 +68,19 @@ class BundleRecipe:
         sft_batch_tokens: Padded tokens per optimiser step.
         sft_learning_rate: Highest rate.
         sft_loss_on: "response" or "all".
+        sft_optimizer: "adamw", or "muon", by which small models learn to copy from prompts in a
+            third of the items; see `OptimizerConfig`.
         n_comparison_prompts: Prompts whose sampled responses are compared.
         responses_per_prompt: Samples for each, all compared with each other; at least 2.
+        n_human_comparisons: Further prompts on which two people are compared with each other: the
+            one whose writing the reference model imitates, and the one that its responses are
+            measured against (the sources "train" and "careful" of `build_bundle`). Possibly 0.
         teacher_temperature: See `FallibleTeacher`.
         teacher_mistake_rate: See `FallibleTeacher`.
         reward_epochs: Passes over the comparisons.
         reward_batch_tokens: Padded tokens per optimiser step.
         reward_learning_rate: Highest rate.
+        reward_optimizer: See `sft_optimizer`.
         reward_token_aggregate: "sum" or "mean": every response token is judged and the score is
             their sum or mean, which small models learn from far fewer comparisons; None reads the
             last token.
@@ -96,13 +105,16 @@ class BundleRecipe:
     sft_batch_tokens: int = 4096
     sft_learning_rate: float = 2e-3
     sft_loss_on: str = "response"
+    sft_optimizer: str = "adamw"
     n_comparison_prompts: int = 12_000
     responses_per_prompt: int = 2
+    n_human_comparisons: int = 0
     teacher_temperature: float = 0.25
     teacher_mistake_rate: float = 0.02
     reward_epochs: float = 1.0
     reward_batch_tokens: int = 4096
     reward_learning_rate: float = 5e-4
+    reward_optimizer: str = "adamw"
     reward_token_aggregate: str | None = None
     n_normalisation: int = 2048
     n_held_out_prompts: int = 1500
@@ -110,7 +122,16 @@ class BundleRecipe:
 
     def __post_init__(self) -> None:
         """Reject counts below 1 and fewer than two responses to compare."""
-        counts = [n for n, v in vars(self).items() if n.startswith("n_") and v < 1]
+        if self.n_human_comparisons < 0:
+            raise ValueError(
+                f"n_human_comparisons must be at least 0, got {self.n_human_comparisons!r}"
+            )
+        possibly_none = {"n_human_comparisons": 1}
+        counts = [
+            name
+            for name, value in {**vars(self), **possibly_none}.items()
+            if name.startswith("n_") and value < 1
+        ]
         if counts:
             raise ValueError(f"{counts[0]} must be at least 1, got {vars(self)[counts[0]]!r}")
         if self.responses_per_prompt < 2:

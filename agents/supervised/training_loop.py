@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,12 +28,13 @@ from textgym.agents.storage.checkpoint import (
     save_json,
     save_tensors,
 )
+from textgym.agents.supervised.optimizers import OptimizerConfig, Optimizers
 from textgym.agents.supervised.token_batches import token_batches
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopConfig:
-    """How long and how to train.
+class LoopConfig(OptimizerConfig):
+    """How long and how to train; see `OptimizerConfig` for the optimiser.
 
     Attributes:
         epochs: Passes over the data, above 0; may be a fraction.
@@ -41,11 +42,8 @@ class LoopConfig:
         max_seconds: Stop after so many seconds of training, over all resumed parts together
             (None: no such limit). A run with this limit is not reproducible.
         batch_tokens: Padded tokens per optimiser step, at least 1; a longer item goes alone.
-        learning_rate: Highest rate of AdamW, after the warm-up.
         min_learning_rate_fraction: Where the cosine ends, as a fraction of `learning_rate`.
         warmup_fraction: Share of the run in which the rate rises linearly from 0.
-        weight_decay: Decoupled decay of matrices; vectors (norms, biases) have none.
-        adam_beta2: Decay of AdamW's second moment, in (0, 1).
         max_grad_norm: Gradients are scaled down to this norm.
         eval_every: Steps between two held-out evaluations (0: only at the end).
         save_seconds: Seconds between two saves of the training state.
@@ -58,11 +56,8 @@ class LoopConfig:
     max_steps: int | None = None
     max_seconds: float | None = None
     batch_tokens: int = 8192
-    learning_rate: float = 1e-4
     min_learning_rate_fraction: float = 0.05
     warmup_fraction: float = 0.05
-    weight_decay: float = 0.01
-    adam_beta2: float = 0.99
     max_grad_norm: float = 1.0
     eval_every: int = 0
     save_seconds: float = 120.0
@@ -83,6 +78,7 @@ class LoopConfig:
         for name in ("weight_decay", "eval_every", "seed"):
             _require(getattr(self, name) >= 0, name, "a number of at least 0", getattr(self, name))
         _require(0 < self.adam_beta2 < 1, "adam_beta2", "a number in (0, 1)", self.adam_beta2)
+        self.check_optimizer()
         kinds = ("float32", "bfloat16")
         _require(self.precision in kinds, "precision", f"one of {kinds}", self.precision)
 
@@ -165,7 +161,7 @@ class _Run:
         self.folder, self.evaluate = folder, evaluate
         self.named = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.device = next(model.parameters()).device
-        self.optimizer = _optimizer(self.named, config, self.device)
+        self.optimizers = Optimizers(self.named, config, self.device)
         self.per_epoch = len(self._epoch(0))
         self.total = max(1, math.ceil(config.epochs * self.per_epoch))
         self.total = min(self.total, config.max_steps or self.total)
@@ -220,8 +216,7 @@ class _Run:
         return max(by_steps, self.state.seconds / limit if limit else 0.0)
 
     def _step(self, batch: np.ndarray) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * self._rate(self._share_done())
+        rate = self.config.learning_rate * self._rate(self._share_done())
         self.model.train()
         wide = self.config.precision == "float32"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=not wide):
@@ -231,8 +226,7 @@ class _Run:
             raise ValueError(f"loss at step {self.state.step} must be finite, got {value!r}")
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.named.values(), self.config.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizers.step(rate)
         self.losses.append(value)
         self.state.step += 1
         self.state.seconds = time.monotonic() - self.started
@@ -265,7 +259,7 @@ class _Run:
 
     def _write(self, folder: Path) -> None:
         save_tensors(folder / "model.safetensors", dict(self.named))
-        save_tensors(folder / "optimizer.safetensors", _flat_state(self.optimizer))
+        save_tensors(folder / "optimizer.safetensors", self.optimizers.state())
         state = {**asdict(self.state), "losses": self.losses[-50:], "run": self._identity()}
         save_json(folder / "state.json", state)
 
@@ -287,7 +281,7 @@ class _Run:
                 "expected the same ones, or an empty folder"
             )
         _copy_into(self.named, load_tensors(folder / "model.safetensors"))
-        _restore(self.optimizer, load_tensors(folder / "optimizer.safetensors"))
+        self.optimizers.restore(load_tensors(folder / "optimizer.safetensors"))
         self.losses = list(state.pop("losses"))
         self.state = Progress(**state)
 
@@ -295,38 +289,6 @@ class _Run:
 def _require(holds: bool, name: str, expected: str, value: object) -> None:
     if not holds:
         raise ValueError(f"{name} must be {expected}, got {value!r}")
-
-
-def _optimizer(
-    named: dict[str, torch.nn.Parameter], config: LoopConfig, device: torch.device
-) -> torch.optim.AdamW:
-    matrices = [p for p in named.values() if p.ndim >= 2]
-    vectors = [p for p in named.values() if p.ndim < 2]
-    groups: Sequence[dict[str, Any]] = (
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    )
-    return torch.optim.AdamW(
-        groups,
-        lr=config.learning_rate,
-        betas=(0.9, config.adam_beta2),
-        eps=1e-8,
-        fused=device.type in ("cpu", "cuda"),
-    )
-
-
-def _flat_state(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {f"{row}.{key}": value for row, kept in state.items() for key, value in kept.items()}
-
-
-def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        row, key = name.split(".", 1)
-        state.setdefault(int(row), {})[key] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _copy_into(named: dict[str, torch.nn.Parameter], tensors: dict[str, torch.Tensor]) -> None:

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from textgym.agents.bundles.bundle import build_bundle, folder_bytes
 from textgym.agents.bundles.bundle_recipe import STAGES, BundleRecipe, stages_after_change
+from textgym.agents.bundles.comparisons import load_comparisons
 from textgym.agents.storage.checkpoint import load_json, open_folder
 from textgym.models.reward_model import read_score_scale
 from textgym.tokenizer import load_tokenizer
@@ -175,6 +176,27 @@ def test_human_references_of_the_evaluation_are_measured(built, tmp_path):
     assert measured["gold_sampled"] == before["gold_sampled"]
 
 
+def test_two_people_are_compared_too(built, tmp_path):
+    class Silent(ToyPosts):
+        def __getitem__(self, prompt_id):
+            return replace(super().__getitem__(prompt_id), references=("hmm",))
+
+    folder, card, _ = built
+    shutil.copytree(folder.with_name("toy.work"), tmp_path / "toy.work")
+    recipe = replace(RECIPE, n_human_comparisons=30, teacher_temperature=1e-3)
+    recipe = replace(recipe, teacher_mistake_rate=0.0)
+    new = build_bundle(recipe, {**SPLITS, "careful": Silent(0)}, VowelCount(), tmp_path / "toy")
+    found = load_comparisons(tmp_path / "toy.work" / "comparisons")
+    people = found.pairs[-30:]
+    # Prompts that nothing else was trained on, and the teacher's judgement on both people.
+    first = RECIPE.n_sft_posts + RECIPE.n_comparison_prompts + RECIPE.n_normalisation
+    assert [pair.prompt for pair in people] == [SPLITS["train"][first + i].text for i in range(30)]
+    assert all(pair.rejected == " hmm" and pair.chosen.startswith(" my ") for pair in people)
+    assert new["comparisons"]["gold_std"] == card["comparisons"]["gold_std"]
+    with pytest.raises(ValueError, match='needs a source "careful"'):
+        build_bundle(recipe, SPLITS, VowelCount(), tmp_path / "none")
+
+
 def test_stages_after_change():
     assert stages_after_change([]) == ()
     assert stages_after_change(["reward_epochs"]) == ("reward", "export", "measures")
@@ -192,7 +214,13 @@ def test_too_few_prompts_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("n_sft_posts", 0), ("n_evaluation", -1), ("responses_per_prompt", 1)]
+    ("name", "value"),
+    [
+        ("n_sft_posts", 0),
+        ("n_evaluation", -1),
+        ("responses_per_prompt", 1),
+        ("n_human_comparisons", -1),
+    ],
 )
 def test_recipe_names_the_bad_value(name, value):
     with pytest.raises(

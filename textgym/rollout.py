@@ -17,6 +17,7 @@ from gymnasium.vector import AutoresetMode
 from textgym.env_parts import EnvParts
 from textgym.episode_list import EpisodeList
 from textgym.types import Episode
+from textgym.vector_info import row_info_of
 
 
 @runtime_checkable
@@ -33,6 +34,9 @@ class Predictor(Protocol):
         """Return actions (N,) for observations (N, L), and the state for the next call."""
         ...
 
+
+# What is looked at of a step that ends nothing.
+_STEPS = ("ref_log_prob", "token_reward")
 
 Policy = Predictor | Callable[[np.ndarray], Any] | None
 Act = Callable[[np.ndarray, np.ndarray], Any]
@@ -230,7 +234,7 @@ class _VectorRollout:
         for row, game in enumerate(self.games):
             if game is None:
                 continue
-            info = _row_of(final if ended[row] else infos, row, only=not ended[row])
+            info = row_info_of(final if ended[row] else infos, row, None if ended[row] else _STEPS)
             game.note(rewards[row], info)
             if ended[row]:
                 self._finish(step, row, game, info)
@@ -286,14 +290,3 @@ class _VectorRollout:
             index = self.ends.get((settled.step, settled.row))
             if index is not None:
                 self.found[index] = settled.episode
-
-
-def _row_of(infos: Mapping[str, Any], row: int, *, only: bool = False) -> dict[str, Any]:
-    """One row of a vector environment's info, nested ones included; `only` the steps' numbers."""
-    values = {}
-    for key in ("ref_log_prob", "token_reward") if only else infos:
-        value, present = infos.get(key), infos.get(f"_{key}")
-        if key.startswith("_") or value is None or (present is not None and not present[row]):
-            continue
-        values[key] = _row_of(value, row) if isinstance(value, Mapping) else value[row]
-    return values

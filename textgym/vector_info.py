@@ -7,7 +7,7 @@ Shape letter: N rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -93,3 +93,22 @@ def put_ends(
                 row_info["action_mask"] = masks[row]
             row_info = {FINAL_OBS: rows.ids[row].copy(), "final_info": row_info}
         put_row(info, row, row_info, len(rows))
+
+
+def row_info_of(
+    infos: Mapping[str, Any], row: int, keys: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """Return one row's part of a vector environment's info, nested ones included.
+
+    Args:
+        infos: As `SyncVectorEnv` lays them out.
+        row: Which.
+        keys: Those that are looked at, None for all.
+    """
+    values = {}
+    for key in infos if keys is None else keys:
+        value, present = infos.get(key), infos.get(f"_{key}")
+        if key.startswith("_") or value is None or (present is not None and not present[row]):
+            continue
+        values[key] = row_info_of(value, row) if isinstance(value, Mapping) else value[row]
+    return values

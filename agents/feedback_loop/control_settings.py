@@ -30,7 +30,7 @@ BY_NAME = {
         num_envs=16,
         ppo={
             "n_steps": 1024,
-            "batch_size": 256,
+            "batch_size": 64,
             "n_epochs": 4,
             "gae_lambda": 0.98,
             "gamma": 0.999,

@@ -22,7 +22,6 @@ from textgym.agents.bundles.bundle_measures import Measured, measure_bundle
 from textgym.agents.bundles.bundle_recipe import STAGES, BundleRecipe, stages_after_change
 from textgym.agents.bundles.comparisons import (
     Comparisons,
-    joined,
     judged_comparisons,
     load_comparisons,
     save_comparisons,
@@ -44,7 +43,7 @@ from textgym.agents.supervised.text_data import TextPair, pairs_from_prompts, sy
 from textgym.models.loading import resolve_device
 from textgym.models.reward_model import ScoreScale, write_score_scale
 from textgym.prompts import PromptSource
-from textgym.rewards.base import RewardFn
+from textgym.rewards.base import RewardFn, score_episodes
 from textgym.tokenizer import load_tokenizer, train_sentencepiece
 from textgym.types import Prompt
 
@@ -78,7 +77,7 @@ def build_bundle(
         prompts_by_split: Sources "train" and "validation", both with human references, and
             optionally "evaluation": the prompts of "validation" with the references that the
             reference model's responses are compared with, where those are others. "careful", the
-            prompts of "train" with such references, is needed for `n_human_comparisons`.
+            prompts of "train" with such references, is needed for `compare_people`.
         gold: The hidden utility of finished episodes.
         folder: Gets `reference_model/`, `reward_model/` and `card.json`, all at once at the end.
         work: Where the stages are kept; beside `folder`, with ".work" added, where None. Stages
@@ -124,14 +123,13 @@ class _Build:
                 others=recipe.others,
             )
         self.seconds: dict[str, float] = {}
-        if recipe.n_human_comparisons and "careful" not in prompts_by_split:
+        if recipe.compare_people and "careful" not in prompts_by_split:
             raise ValueError(
-                'n_human_comparisons needs a source "careful" to compare "train" with, got '
-                f"{recipe.n_human_comparisons} and only {sorted(prompts_by_split)}"
+                'compare_people needs a source "careful" beside "train", got only '
+                f"{sorted(prompts_by_split)}"
             )
         self.careful = prompts_by_split.get("careful", self.train)
         needed = recipe.n_sft_posts + recipe.n_comparison_prompts + recipe.n_normalisation
-        needed += recipe.n_human_comparisons
         if len(self.train) < needed:
             raise ValueError(f"expected at least {needed} training prompts, got {len(self.train)}")
         self.n_held_out_pairs = min(500, max(20, recipe.n_sft_posts // 50))
@@ -225,20 +223,27 @@ class _Build:
     def compare(self) -> None:
         recipe = self.recipe
         first = recipe.n_sft_posts
-        prompts = [self.train[first + i] for i in range(recipe.n_comparison_prompts)]
+        ids = range(first, first + recipe.n_comparison_prompts)
+        prompts = [self.train[i] for i in ids]
+        people = [self.train, self.careful] if recipe.compare_people else []
+        written = [person[i] for person in people for i in ids]
         held = [self.validation[recipe.n_evaluation + i] for i in range(recipe.n_held_out_prompts)]
-        found = self._comparisons(prompts, "train", recipe.seed + 1, None)
-        if recipe.n_human_comparisons:
-            found = joined(found, self._human_comparisons(found.gold_std))
+        found = self._comparisons(prompts, "train", recipe.seed + 1, None, written)
         save_folder(self.work / "comparisons", lambda f: save_comparisons(f, found))
         # The unit of the teacher's temperature is the same for both sets.
         held_out = self._comparisons(held, "validation", recipe.seed + 2, found.gold_std)
         save_folder(self.work / "held_out", lambda f: save_comparisons(f, held_out))
 
     def _comparisons(
-        self, prompts: Sequence[Prompt], split: str, seed: int, gold_std: float | None
+        self,
+        prompts: Sequence[Prompt],
+        split: str,
+        seed: int,
+        gold_std: float | None,
+        written: Sequence[Prompt] = (),
     ) -> Comparisons:
-        recipe = self.recipe
+        """Compare a prompt's sampled responses with each other and with what people wrote."""
+        recipe, tokenizer = self.recipe, load_tokenizer(self.work / "tokenizer")
         episodes = self.source.sampled(
             self._reference,
             [prompt for prompt in prompts for _ in range(recipe.responses_per_prompt)],
@@ -246,20 +251,10 @@ class _Build:
             split,
             "responses to compare",
         )
+        if gold_std is None:  # the unit is the samples', whoever they are compared with
+            gold_std = float(score_episodes(self.gold, episodes).scores.astype(np.float64).std())
+        episodes += [self.source.human(p, tokenizer, recipe.sampling) for p in written]
         return judged_comparisons(episodes, self.gold, recipe.teacher, gold_std=gold_std, seed=seed)
-
-    def _human_comparisons(self, gold_std: float) -> Comparisons:
-        """Two people on the same prompt, from prompts that nothing else was trained on."""
-        recipe, tokenizer = self.recipe, load_tokenizer(self.work / "tokenizer")
-        first = recipe.n_sft_posts + recipe.n_comparison_prompts + recipe.n_normalisation
-        episodes = [
-            self.source.human(source[first + i], tokenizer, recipe.sampling)
-            for i in range(recipe.n_human_comparisons)
-            for source in (self.train, self.careful)
-        ]
-        return judged_comparisons(
-            episodes, self.gold, recipe.teacher, gold_std=gold_std, seed=recipe.seed + 5
-        )
 
     @property
     def _reference(self) -> Path:

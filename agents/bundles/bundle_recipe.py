@@ -25,7 +25,7 @@ _FIRST_STAGE = {
     "n_sft_posts": "sft",
     "n_comparison_prompts": "comparisons",
     "responses_per_prompt": "comparisons",
-    "n_human_comparisons": "comparisons",
+    "compare_people": "comparisons",
     "teacher_temperature": "comparisons",
     "teacher_mistake_rate": "comparisons",
     "n_held_out_prompts": "sft",
@@ -72,9 +72,9 @@ class BundleRecipe:
             third of the items; see `OptimizerConfig`.
         n_comparison_prompts: Prompts whose sampled responses are compared.
         responses_per_prompt: Samples for each, all compared with each other; at least 2.
-        n_human_comparisons: Further prompts on which two people are compared with each other: the
-            one whose writing the reference model imitates, and the one that its responses are
-            measured against (the sources "train" and "careful" of `build_bundle`). Possibly 0.
+        compare_people: Compare each prompt's samples also with what two people wrote: the one whom
+            the reference model imitates, and the careful one whom it is measured against (the
+            sources "train" and "careful" of `build_bundle`).
         teacher_temperature: See `FallibleTeacher`.
         teacher_mistake_rate: See `FallibleTeacher`.
         reward_epochs: Passes over the comparisons.
@@ -108,7 +108,7 @@ class BundleRecipe:
     sft_optimizer: str = "adamw"
     n_comparison_prompts: int = 12_000
     responses_per_prompt: int = 2
-    n_human_comparisons: int = 0
+    compare_people: bool = False
     teacher_temperature: float = 0.25
     teacher_mistake_rate: float = 0.02
     reward_epochs: float = 1.0
@@ -122,16 +122,7 @@ class BundleRecipe:
 
     def __post_init__(self) -> None:
         """Reject counts below 1 and fewer than two responses to compare."""
-        if self.n_human_comparisons < 0:
-            raise ValueError(
-                f"n_human_comparisons must be at least 0, got {self.n_human_comparisons!r}"
-            )
-        possibly_none = {"n_human_comparisons": 1}
-        counts = [
-            name
-            for name, value in {**vars(self), **possibly_none}.items()
-            if name.startswith("n_") and value < 1
-        ]
+        counts = [n for n, v in vars(self).items() if n.startswith("n_") and v < 1]
         if counts:
             raise ValueError(f"{counts[0]} must be at least 1, got {vars(self)[counts[0]]!r}")
         if self.responses_per_prompt < 2:

@@ -131,15 +131,6 @@ def judged_comparisons(
     return Comparisons(pairs=tuple(pairs), n_ties=len(couples) - len(decided), gold_std=unit)
 
 
-def joined(first: Comparisons, second: Comparisons) -> Comparisons:
-    """Both sets as one, in the unit of the first."""
-    return Comparisons(
-        pairs=first.pairs + second.pairs,
-        n_ties=first.n_ties + second.n_ties,
-        gold_std=first.gold_std,
-    )
-
-
 def save_comparisons(folder: Path, comparisons: Comparisons) -> None:
     """Write comparisons into an existing folder as gzip'd JSON lines."""
     head = {"n_ties": comparisons.n_ties, "gold_std": comparisons.gold_std}

@@ -183,15 +183,19 @@ def test_two_people_are_compared_too(built, tmp_path):
 
     folder, card, _ = built
     shutil.copytree(folder.with_name("toy.work"), tmp_path / "toy.work")
-    recipe = replace(RECIPE, n_human_comparisons=30, teacher_temperature=1e-3)
+    recipe = replace(RECIPE, compare_people=True, teacher_temperature=1e-3, reward_epochs=0.1)
     recipe = replace(recipe, teacher_mistake_rate=0.0)
     new = build_bundle(recipe, {**SPLITS, "careful": Silent(0)}, VowelCount(), tmp_path / "toy")
     found = load_comparisons(tmp_path / "toy.work" / "comparisons")
-    people = found.pairs[-30:]
-    # Prompts that nothing else was trained on, and the teacher's judgement on both people.
-    first = RECIPE.n_sft_posts + RECIPE.n_comparison_prompts + RECIPE.n_normalisation
-    assert [pair.prompt for pair in people] == [SPLITS["train"][first + i].text for i in range(30)]
-    assert all(pair.rejected == " hmm" and pair.chosen.startswith(" my ") for pair in people)
+    # Three samples and two people: ten pairs for each of 40 prompts, ties left out.
+    assert len(found.pairs) + found.n_ties == 40 * 10
+    people = [pair for pair in found.pairs if {pair.chosen, pair.rejected} & {" hmm"}]
+    assert len(people) > 40
+    both = [p for p in people if p.chosen.startswith(" my ")]
+    assert len(both) >= 40 and all(p.rejected == " hmm" for p in both)
+    # Held out are samples alone, and the unit is theirs.
+    held = load_comparisons(tmp_path / "toy.work" / "held_out").pairs
+    assert not any({pair.chosen, pair.rejected} & {" hmm"} for pair in held)
     assert new["comparisons"]["gold_std"] == card["comparisons"]["gold_std"]
     with pytest.raises(ValueError, match='needs a source "careful"'):
         build_bundle(recipe, SPLITS, VowelCount(), tmp_path / "none")
@@ -219,7 +223,6 @@ def test_too_few_prompts_are_refused(tmp_path):
         ("n_sft_posts", 0),
         ("n_evaluation", -1),
         ("responses_per_prompt", 1),
-        ("n_human_comparisons", -1),
     ],
 )
 def test_recipe_names_the_bad_value(name, value):

@@ -12,10 +12,12 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
+from textgym.wrappers.final_observations import with_final
+
 MAX_NUMBERS = 65_536
 
 
-class OneHotObservation(gym.Wrapper):
+class OneHotObservation(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """Observations become (L * (V + 1),) float32, one number of each V + 1 is 1.
 
     The last of them stands for an empty cell. A network that is given the ids themselves would take
@@ -28,7 +30,8 @@ class OneHotObservation(gym.Wrapper):
         Raises:
             ValueError: Observations of another kind, or more than 65,536 numbers.
         """
-        super().__init__(env)
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
         self._num_ids = _num_ids(env.observation_space)
         self.observation_space = _space(env.observation_space, self._num_ids)
 
@@ -71,10 +74,7 @@ class VectorOneHotObservation(gym.vector.VectorWrapper):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Act in every row; see the wrapped environment."""
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
-        if "final_obs" in infos:
-            infos = {**infos, "final_obs": infos["final_obs"].copy()}
-            for row in np.flatnonzero(infos["_final_obs"]):
-                infos["final_obs"][row] = one_hot(infos["final_obs"][row], self._num_ids)
+        infos = with_final(infos, lambda row, ids: one_hot(ids, self._num_ids))
         return one_hot(observations, self._num_ids), rewards, terminated, truncated, infos
 
 

@@ -12,16 +12,19 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
+from textgym.wrappers.final_observations import with_final
+
 TOKENS = "tokens"
 PROMPT_LENGTH = "prompt_length"
 
 
-class PromptLengthObservation(gym.Wrapper):
+class PromptLengthObservation(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """Observations become `{"tokens": (L,) int64, "prompt_length": (1,) int64}`."""
 
     def __init__(self, env: gym.Env) -> None:
         """Wrap a text environment."""
-        super().__init__(env)
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
         core: Any = env.unwrapped
         self.observation_space = _space(env.observation_space, core.max_prompt_tokens)
 
@@ -62,12 +65,8 @@ class VectorPromptLengthObservation(gym.vector.VectorWrapper):
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Write one token per row; `final_obs` gets the same form."""
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
-        if "final_obs" in infos:
-            infos = {**infos, "final_obs": infos["final_obs"].copy()}
-            lengths = infos["final_info"][PROMPT_LENGTH]
-            for row in np.flatnonzero(infos["_final_obs"]):
-                tokens = infos["final_obs"][row]
-                infos["final_obs"][row] = _with_length(tokens, lengths[row])
+        lengths = infos.get("final_info", {}).get(PROMPT_LENGTH)
+        infos = with_final(infos, lambda row, tokens: _with_length(tokens, lengths[row]))
         return self._batch(observations), rewards, terminated, truncated, infos
 
     def _batch(self, observations: np.ndarray) -> dict[str, np.ndarray]:

@@ -26,8 +26,8 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
 
     The reward is the sum of the rewards of the message's tokens, and so are `ref_log_prob` and
     `token_reward` in the info, which also holds the tokens that were written, `message_ids`;
-    `reward_terms` are those of the last token. A message that is longer than a turn may be is cut there, as the cap cuts any response. A message
-    that is refused changes nothing.
+    `reward_terms` are those of the last token. A message that is longer than a turn may be is cut
+    there, as the cap cuts any response. A message that is refused changes nothing.
 
     Rows side by side: `gym.make_vec(id, num_envs=8, vectorization_mode="sync",
     wrappers=[MessageAction])`.

@@ -24,7 +24,8 @@ class DependenceConfig:
         env_id: A text environment with a gold utility and a language model as its reference.
         env_kwargs: Its arguments.
         teacher: The teacher's other knobs, "beta=2,score_noise=0.1".
-        bias_knob: Which liking the biases are weights of: one of `BIAS_KNOBS`.
+        bias_knob: Which liking the biases are weights of: "length_bias", "keyword_bias" or
+            "style_bias".
         biases: Its weights, in standard deviations of gold; the first and the last also meet
             every budget and every drop-out.
         budgets: Labels that the teacher may give, beside no limit; each at least 1.

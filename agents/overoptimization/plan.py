@@ -31,7 +31,8 @@ class StudyConfig:
         n_envs: Rows of PPO, at least 1.
         learning_rate: PPO's; None: by kind of model.
         value: PPO's value function: "shared" with the policy, cheaper, or "separate".
-        teacher_temperature: See `FallibleTeacher`.
+        teacher_temperature: Gap of two responses, in standard deviations of gold, at which the
+            teacher prefers the better one with probability .73; above 0, lower is surer.
         reward_epochs: Passes over the comparisons, above 0.
         reward_learning_rate: Highest rate of the reward training.
         n_ensemble: Reward models whose disagreement is watched while PPO trains; fewer than 2 for

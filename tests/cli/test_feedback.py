@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from textgym.cli.main import main
-from textgym.feedback import Annotator, Comparison, PromptText, Response, Score, revised
+from textgym.feedback import (
+    Annotator,
+    Comparison,
+    Correction,
+    Demonstration,
+    PromptText,
+    Response,
+    Score,
+    Segment,
+    revised,
+)
 from textgym.feedback.record_json import write_jsonl
 from textgym.feedback.store import FeedbackStore
 from textgym.feedback.store_engine import meta_table
@@ -82,6 +92,26 @@ def test_trl_formats_go_out_with_corrections_applied(store: str, tmp_path: Path)
     assert [row["label"] for row in rows(path)] == [False]
     assert feedback("export", store, path, "--format", "supervised", "--conversational") == 0
     assert rows(path) == []
+
+
+def test_demonstrations_and_corrections_go_out_by_action(store: str, tmp_path: Path) -> None:
+    prompt = PromptText(text="Q:", token_ids=(5,))
+    said = Response(prompt=prompt, text="xy", token_ids=(1, 2))
+    segment = Segment(observations=((0.5, 1.0),), actions=((0.25,),))
+    played = Response(prompt=PromptText(text=""), text="", segment=segment)
+    with FeedbackStore(store) as opened:
+        opened.append(
+            [
+                Correction(annotator=ANN, response=said, action_index=1, better_action=3),
+                Demonstration(annotator=ANN, response=played),
+            ]
+        )
+    path = tmp_path / "actions.jsonl"
+    assert feedback("export", store, path, "--format", "actions") == 0
+    assert rows(path) == [
+        {"seen": [5, 1], "action": 3},
+        {"seen": [0.5, 1.0], "action": [0.25]},
+    ]
 
 
 def test_trl_formats_come_in(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from inspect import cleandoc
 from itertools import chain, islice
 from pathlib import Path
@@ -30,6 +31,7 @@ from textgym.feedback.record_json import read_jsonl, record_to_json, write_rows
 from textgym.feedback.records import FeedbackRecord
 from textgym.feedback.responses import ANNOTATOR_KINDS, Annotator
 from textgym.feedback.store import FeedbackStore
+from textgym.feedback.taught_actions import taught_actions
 from textgym.feedback.trl_formats import (
     comparisons_from_rows,
     preference_rows,
@@ -73,11 +75,12 @@ def _add_export(commands: Any) -> None:
     parser.add_argument("file", type=Path, help="file to write: .jsonl or .jsonl.gz")
     parser.add_argument(
         "--format",
-        choices=("records", "preference", "unpaired", "supervised"),
+        choices=("records", "preference", "unpaired", "supervised", "actions"),
         default="records",
         help="records: everything, as textgym reads it back; preference (prompt, chosen, "
         "rejected), unpaired (prompt, completion, label) and supervised (prompt, completion): as "
-        "TRL reads it [records]",
+        "TRL reads it; actions (seen, action): demonstrations and corrections, action by action "
+        "[records]",
     )
     parser.add_argument(
         "--conversational", action="store_true", help="lists of messages instead of text"
@@ -219,6 +222,7 @@ def _export(args: argparse.Namespace) -> int:
             r, threshold=args.threshold, conversational=args.conversational
         ),
         "supervised": lambda r: supervised_rows(r, conversational=args.conversational),
+        "actions": lambda r: map(asdict, taught_actions(r)),
     }
     with FeedbackStore(args.store, create=False) as store:
         is_all = args.all or args.format == "records"

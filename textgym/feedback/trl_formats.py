@@ -37,6 +37,9 @@ def preference_rows(
     Args:
         records: Records of any kind.
         conversational: Write lists of messages instead of text.
+
+    Raises:
+        ValueError: A stretch of a trajectory, which has no text; so from the other formats too.
     """
     for record in records:
         pairs: Sequence[Comparison] = ()
@@ -81,7 +84,8 @@ def supervised_rows(
     """Yield `prompt`, `completion` of every demonstration and of every better whole response.
 
     Args:
-        records: Records of any kind; others, and corrections of single actions, are left out.
+        records: Records of any kind; others, and corrections of single actions, are left out
+            (`taught_actions` has those).
         conversational: Write lists of messages instead of text.
     """
     for record in records:
@@ -222,6 +226,11 @@ def _prompt_out(prompt: PromptText, conversational: bool) -> str | Messages:
 
 
 def _response_out(response: Response, conversational: bool) -> str | Messages:
+    if response.segment is not None and not response.text:
+        raise ValueError(
+            "expected responses of text, got a stretch of a trajectory: TRL's formats have no "
+            "place for it; export records, or demonstrations and corrections as actions"
+        )
     if not conversational:
         return response.text
     return [{"role": "assistant", "content": response.text}]

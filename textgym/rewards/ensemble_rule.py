@@ -14,7 +14,7 @@ class EnsembleRule:
     """How the members' rewards become one.
 
     Attributes:
-        rule: One of `RULES`; "mean-variance" is the mean minus `variance_weight` times the
+        rule: "mean", "minimum", or "mean-variance": the mean minus `variance_weight` times the
             variance over the members.
         variance_weight: At least 0.
     """

@@ -1,4 +1,4 @@
-"""The first example of docs/feedback.md runs, and prints what it says."""
+"""The examples of docs/feedback.md run, and print what they say."""
 
 from __future__ import annotations
 
@@ -13,25 +13,20 @@ from textgym.feedback.teachers import TeacherConfig
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "feedback.md"
 
 
-def test_the_first_example_prints_what_it_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=("first", "teacher", "reward", "wrapper"))
+def test_an_example_prints_what_it_says(
+    example: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
-    found = re.search(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert found is not None
     monkeypatch.chdir(tmp_path)
-    exec(found.group(1), {"__name__": "example"})
-    said = re.findall(r"^ +# (.*)$", found.group(1), re.MULTILINE)
+    exec(example, {"__name__": "example"})
+    said = re.findall(r"^ *# (.*)$", example, re.MULTILINE)
     assert capsys.readouterr().out.splitlines() == said
-
-
-@pytest.mark.parametrize("holds", ["TeacherConfig.parse(", 'reward="teacher"'])
-def test_the_examples_of_teachers_run(
-    holds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    (block,) = [text for text in blocks if holds in text]
-    monkeypatch.chdir(tmp_path)
-    exec(block, {"__name__": "example"})
 
 
 def test_every_knob_of_a_teacher_is_in_the_table() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from textgym.feedback import (
     Score,
 )
 from textgym.feedback.answers import comparison_answer, score_answer, skip_answer
+from textgym.feedback.broker import BrokerConfig, FeedbackBroker
 from textgym.feedback.quality_checks import (
     REMEMBERED,
     Agreement,
@@ -26,6 +29,8 @@ from textgym.feedback.quality_checks import (
     QualityChecks,
     answers_agree,
 )
+from textgym.feedback.store import FeedbackStore
+from textgym.feedback.teachers import TeacherConfig, build_teacher
 
 ANN, BOB = Annotator(id="ann", kind="human"), Annotator(id="bob", kind="human")
 PROMPT = PromptText(text="Q:")
@@ -180,6 +185,36 @@ def test_agreement_has_an_interval() -> None:
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
     assert Agreement(agreed=0, compared=0).interval() == (0.0, 1.0)
     assert math.isnan(Agreement(agreed=0, compared=0).rate)
+
+
+def test_checks_among_a_brokers_questions_find_a_teachers_mistakes(tmp_path: Path) -> None:
+    """A fifth of all answers is turned around: it agrees with gold .8, with itself .64 + .04."""
+    better, worse = (
+        Response(prompt=PROMPT, text=text, gold_score=gold_score)
+        for text, gold_score in (("good", 1.0), ("bad", 0.0))
+    )
+    known = Query(kind="comparison", prompt=PROMPT, responses=(better, worse), query_id="known")
+    checks = checks_of(
+        gold=[GoldQuestion(query=known, answer=comparison_answer(known, ANN, 0))],
+        gold_rate=0.5,
+        repeat_rate=0.5,
+    )
+    teacher = build_teacher(TeacherConfig(eps_mistake=0.2))
+    learned_from: list[str | None] = []
+    with FeedbackStore(tmp_path / "f.db") as store:
+        broker = FeedbackBroker(teacher, store, BrokerConfig(budget=3000))
+        for start in range(0, 1000, 100):
+            names = [str(index) for index in range(start, start + 100)]
+            broker.submit(checks.mix([replace(known, query_id=name) for name in names]))
+            records = checks.observe(broker.poll().records)
+            learned_from += [record.query_id for record in records]
+            broker.next_round()
+    assert learned_from == [str(index) for index in range(1000)]
+    with_gold, with_itself = checks.gold_agreement(), checks.self_agreement()
+    assert with_gold.compared == 500 and with_itself.compared == 450
+    assert abs(with_gold.rate - 0.8) < 4 * math.sqrt(0.8 * 0.2 / 500)
+    assert abs(with_itself.rate - 0.68) < 4 * math.sqrt(0.68 * 0.32 / 450)
+    assert broker.budget.spent == 1950.0  # checks cost what questions cost
 
 
 @pytest.mark.parametrize(

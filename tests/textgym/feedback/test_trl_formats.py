@@ -13,6 +13,7 @@ from textgym.feedback import (
     Ranking,
     Response,
     Score,
+    Segment,
     Span,
 )
 from textgym.feedback.trl_formats import (
@@ -70,6 +71,18 @@ def test_demonstrations_and_better_responses_feed_supervised_training() -> None:
         Score(annotator=ANN, response=C, value=1.0),
     ]
     assert [row["completion"] for row in supervised_rows(records)] == ["a", "b"]
+
+
+def test_trajectories_have_no_place_in_them() -> None:
+    segment = Segment(observations=((0.0,),), actions=(1,))
+    played = Response(prompt=PromptText(text=""), text="", segment=segment)
+    for rows, record in (
+        (preference_rows, Comparison(annotator=ANN, chosen=played, rejected=played)),
+        (unpaired_rows, Score(annotator=ANN, response=played, value=1.0)),
+        (supervised_rows, Demonstration(annotator=ANN, response=played)),
+    ):
+        with pytest.raises(ValueError, match="expected responses of text, got a stretch"):
+            list(rows([record]))
 
 
 def test_standard_preferences_come_in_and_go_out_unchanged() -> None:

@@ -42,6 +42,7 @@ class A2C(SavedAsFolder, SequenceRollouts, stable_baselines3.A2C):
         kl_coef: float | None = FROM_PRESET,
         kl_target: float | None = FROM_PRESET,
         kl_horizon: float = FROM_PRESET,
+        kl_start: float | None = FROM_PRESET,
         temperature: float | None = FROM_PRESET,
         whiten_rewards: bool = FROM_PRESET,
         advantage_norm: str = FROM_PRESET,

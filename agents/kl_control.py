@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+FALLING_SHARE = 0.6
 
 
 class KLController(Protocol):
@@ -11,8 +13,14 @@ class KLController(Protocol):
 
     kl_coef: float
 
-    def update(self, kl: float, n_episodes: int) -> float:
-        """Take a rollout's KL (nats per response, mean over episodes); return the new weight."""
+    def update(self, kl: float | None, n_episodes: int, done: float = 0.0) -> float:
+        """Return the new weight.
+
+        Args:
+            kl: Of a rollout, nats per response, mean over episodes; None where none ended.
+            n_episodes: How many ended.
+            done: How much of training is done, in [0, 1].
+        """
         ...
 
 
@@ -31,9 +39,9 @@ class FixedKLController:
         """Reject a weight that is no weight."""
         _require_kl_coef(self.kl_coef)
 
-    def update(self, kl: float, n_episodes: int) -> float:
+    def update(self, kl: float | None, n_episodes: int, done: float = 0.0) -> float:
         """Return the unchanged weight."""
-        del kl, n_episodes
+        del kl, n_episodes, done
         return self.kl_coef
 
 
@@ -65,8 +73,52 @@ class AdaptiveKLController:
             if not value > 0:
                 raise ValueError(f"adaptive KL control needs {name} above 0, got {value!r}")
 
-    def update(self, kl: float, n_episodes: int) -> float:
+    def update(self, kl: float | None, n_episodes: int, done: float = 0.0) -> float:
         """Move the weight after a rollout of `n_episodes` finished episodes and return it."""
+        del done
+        if kl is None:
+            return self.kl_coef
         error = min(max(kl / self.target - 1.0, -0.2), 0.2)
         self.kl_coef *= 1.0 + error * n_episodes / self.horizon
+        return self.kl_coef
+
+
+@dataclass(kw_only=True)
+class FallingKLController:
+    """Lowers the KL weight in a straight line from `start` to `final`, then keeps it there.
+
+    At a large weight the optimum is near the reference and found at once, and each next one is near
+    the last; at the final weight from the start a policy may settle on one of several good
+    responses.
+
+    Attributes:
+        start: Weight at the beginning, at least `final`.
+        final: Weight at the end.
+        share: Part of training in which it falls, in (0, 1].
+        kl_coef: Weight now; `start` where nothing is said.
+    """
+
+    start: float
+    final: float
+    share: float = FALLING_SHARE
+    kl_coef: float = field(default=-1.0)
+
+    def __post_init__(self) -> None:
+        """Reject values with which the weight could not fall."""
+        _require_kl_coef(self.final)
+        _require_kl_coef(self.start)
+        if self.start < self.final:
+            raise ValueError(
+                f"kl_start must be at least the weight at the end, {self.final}, got {self.start!r}"
+            )
+        if not 0.0 < self.share <= 1.0:
+            raise ValueError(f"share must be in (0, 1], got {self.share!r}")
+        if self.kl_coef < 0.0:
+            self.kl_coef = self.start
+
+    def update(self, kl: float | None, n_episodes: int, done: float = 0.0) -> float:
+        """Move the weight to where it is when so much of training is done, and return it."""
+        del kl, n_episodes
+        fallen = min(done / self.share, 1.0)
+        self.kl_coef = self.start + fallen * (self.final - self.start)
         return self.kl_coef

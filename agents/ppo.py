@@ -40,10 +40,11 @@ class PPO(SavedAsFolder, SequenceRollouts, stable_baselines3.PPO):
         kl_coef: Sets the environment's KL weight; None keeps it.
         kl_target: KL aimed at by adaptive control, nats per response; None: fixed weight.
         kl_horizon: Episodes of adaptive control.
+        kl_start: KL weight at the beginning, which then falls to `kl_coef` during 60 % of training.
         temperature: Sets the environment's and the policy's; None keeps the environment's.
         whiten_rewards: Scale shaped rewards to variance 1.
         advantage_norm: "batch" or "rollout".
-        preset: "textgym" or "summarize-from-feedback".
+        preset: A name of `PPO_PRESETS`.
         n_envs: Rows made for an id.
         env_kwargs: Arguments with which an id is made.
         stats_window_size: As in SB3.
@@ -81,6 +82,7 @@ class PPO(SavedAsFolder, SequenceRollouts, stable_baselines3.PPO):
         kl_coef: float | None = FROM_PRESET,
         kl_target: float | None = FROM_PRESET,
         kl_horizon: float = FROM_PRESET,
+        kl_start: float | None = FROM_PRESET,
         temperature: float | None = FROM_PRESET,
         whiten_rewards: bool = FROM_PRESET,
         advantage_norm: str = FROM_PRESET,

@@ -32,6 +32,8 @@ class SharedPreset:
         kl_coef: KL weight set in the environment; None keeps the environment's.
         kl_target: Target of adaptive control, nats per response; None for a fixed weight.
         kl_horizon: See `AdaptiveKLController`.
+        kl_start: KL weight at the beginning, from which it falls in a straight line to `kl_coef`
+            during the first 60 % of training; None for no fall.
         temperature: Set in the environment and the policy; None keeps the environment's.
         whiten_rewards: Scale KL-shaped rewards to variance 1, keeping their mean.
         policy_kwargs: Defaults of `TransformerPolicy`'s arguments. The value "auto" is "separate",
@@ -52,6 +54,7 @@ class SharedPreset:
     kl_coef: float | None = None
     kl_target: float | None = None
     kl_horizon: float = 10_000.0
+    kl_start: float | None = None
     temperature: float | None = None
     whiten_rewards: bool = False
     policy_kwargs: Mapping[str, Any] = field(default_factory=lambda: {"value": AUTO_VALUE})
@@ -82,6 +85,16 @@ class A2CPreset(SharedPreset):
     """A2C's defaults; one update per rollout."""
 
 
+# A few tokens, no model to begin with: large steps, many epochs, a rate that falls to nearly
+# nothing, so that what is found is also settled, and a critic of its own: in a trunk that they
+# share, the policy's noise kept the critic of Probe-ValueOnly-v0 from learning.
+_PROBE = PPOPreset(
+    learning_rate=LearningRate(peak=3e-3, final_fraction=0.02),
+    batch_size=256,
+    n_epochs=8,
+    vf_coef=0.5,
+    policy_kwargs={"model": "scratch:layers=1,width=64,heads=2", "value": "separate"},
+)
 PPO_PRESETS: dict[str, PPOPreset] = {
     "textgym": PPOPreset(),
     "summarize-from-feedback": PPOPreset(
@@ -98,15 +111,24 @@ PPO_PRESETS: dict[str, PPOPreset] = {
         policy_kwargs={"value": "separate", "value_init": "reward_model"},
         env_kwargs={"missing_eos_score": -1.0},
     ),
-    # A few tokens, no model to begin with: large steps, many epochs, a rate that falls to nearly
-    # nothing, so that what is found is also settled, and a critic of its own: in a trunk that they
-    # share, the policy's noise kept the critic of Probe-ValueOnly-v0 from learning.
-    "probe": PPOPreset(
-        learning_rate=LearningRate(peak=3e-3, final_fraction=0.02),
-        batch_size=256,
-        n_epochs=8,
-        vf_coef=0.5,
-        policy_kwargs={"model": "scratch:layers=1,width=64,heads=2", "value": "separate"},
+    "probe": _PROBE,
+    # No token tells anything by itself: with one layer and no bonus the policy settled on one
+    # answer.
+    "probe-parity": replace(
+        _PROBE,
+        ent_coef=0.05,
+        n_steps=8,
+        policy_kwargs={**_PROBE.policy_kwargs, "model": "scratch:layers=2,width=64,heads=2"},
+    ),
+    # Without these one seed of three settled on steps that are too large.
+    "probe-increasing": replace(_PROBE, ent_coef=0.03, gae_lambda=1.0),
+    # Trained at the weight of 0.1 from the start, two seeds of three settled on one of several good
+    # responses.
+    "probe-exact-kl": replace(
+        _PROBE,
+        learning_rate=LearningRate(peak=2e-3, final_fraction=0.02),
+        gae_lambda=1.0,
+        kl_start=1.0,
     ),
 }
 A2C_PRESETS: dict[str, A2CPreset] = {"textgym": A2CPreset()}

@@ -46,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.envs_registry",),
     ("textgym.suites",),
     ("textgym",),
-    ("textgym.agents.presets", "textgym.agents.learning_rate"),
+    ("textgym.agents.presets", "textgym.agents.learning_rate", "textgym.agents.run_defaults"),
     ("textgym.agents.advantages", "textgym.agents.kl_control", "textgym.agents.kl_shaping"),
     ("textgym.agents.storage.checkpoint", "textgym.agents.storage.optimizer_files"),
     ("textgym.agents.reward_learning.losses", "textgym.agents.reward_learning.ensembles"),

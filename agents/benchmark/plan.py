@@ -12,6 +12,8 @@ from textgym.agents.storage.checkpoint import load_json
 from textgym.envs_registry.specs import ENVIRONMENTS, EnvRow
 
 KNOWN = "known"
+# Written by a language model, whose training is `textgym train`.
+TEXT_FAMILIES = ("token", "tag")
 ROWS = {row.id: row for row in ENVIRONMENTS}
 
 

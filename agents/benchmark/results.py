@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from textgym.agents.benchmark.plan import KNOWN, ROWS, BenchmarkConfig, Cell
@@ -25,6 +25,8 @@ class Line:
             else of the one run's episodes. None before a run is done.
         runs: Each run's own estimate, by seed.
         threshold: What counts as solved; None where nothing is stated.
+        exact: Each run's exact measure (`Exact`, as JSON values), by seed; empty where the mean
+            says it all.
     """
 
     env_id: str
@@ -33,10 +35,13 @@ class Line:
     trained: Estimate | None
     runs: Mapping[int, Estimate]
     threshold: float | None
+    exact: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def num_solved(self) -> int | None:
-        """Runs that reach the threshold; None where there is none, of either."""
+        """Runs that reach the threshold or the exact limit; None where there is none, or no run."""
+        if self.exact:
+            return sum(bool(run["is_solved"]) for run in self.exact.values())
         if self.threshold is None or not self.runs:
             return None
         return sum(run.mean >= self.threshold for run in self.runs.values())
@@ -49,11 +54,12 @@ def lines(config: BenchmarkConfig, found: Mapping[Cell, Mapping[str, Any]]) -> l
 
 def _line(env_id: str, config: BenchmarkConfig, found: Mapping[Cell, Mapping[str, Any]]) -> Line:
     known = found.get(Cell(env_id=env_id, algo=KNOWN), {})
-    runs = {
-        seed: Estimate(**cell["trained"])
+    cells = {
+        seed: cell
         for seed in range(config.n_seeds)
         if (cell := found.get(Cell(env_id=env_id, algo=config.algo, seed=seed)))
     }
+    runs = {seed: Estimate(**cell["trained"]) for seed, cell in cells.items()}
     trained = None
     if len(runs) == 1:
         trained = next(iter(runs.values()))
@@ -66,6 +72,7 @@ def _line(env_id: str, config: BenchmarkConfig, found: Mapping[Cell, Mapping[str
         trained=trained,
         runs=runs,
         threshold=ROWS[env_id].reward_threshold,
+        exact={seed: cell["exact"] for seed, cell in cells.items() if cell.get("exact")},
     )
 
 
@@ -75,6 +82,9 @@ def table(found: list[Line]) -> str:
     for line in found:
         known = [_cell(line.known[name]) for name in COLUMNS]
         solved = "" if line.num_solved is None else f"{line.num_solved}/{len(line.runs)}"
+        if line.exact:
+            worst = max(line.exact.values(), key=lambda run: run["found"])
+            solved += f", {worst['measure']} at most {worst['found']:.3f}"
         rows.append((line.env_id, line.metric, *known, _cell(line.trained), solved))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -89,6 +99,7 @@ def as_plain(found: list[Line]) -> list[dict[str, Any]]:
             "trained": None if line.trained is None else line.trained.as_dict(),
             "runs": {str(seed): run.as_dict() for seed, run in line.runs.items()},
             "threshold": line.threshold,
+            "exact": {str(seed): dict(run) for seed, run in line.exact.items()},
             "solved": line.num_solved,
         }
         for line in found

@@ -17,7 +17,8 @@ def figures_from(folder: BenchmarkFolder, env_id: str, algo: str = "ppo") -> Fig
 
     Returns:
         JSON values: "metric"; "random", "reference" and "best_known" (estimates or None); "runs",
-        for each seed its command, steps, minutes and estimate; "rollouts" by policy.
+        for each seed its command, steps, minutes, estimate and, where there is one, its exact
+        measure; "rollouts" by policy.
     """
     file = folder.result(Cell(env_id=env_id, algo=KNOWN))
     if not file.is_file():
@@ -26,7 +27,8 @@ def figures_from(folder: BenchmarkFolder, env_id: str, algo: str = "ppo") -> Fig
     runs, rollouts = [], dict(known["rollouts"])
     for path in sorted(file.parent.glob(f"{env_id}-{algo}-*.json")):
         run = load_json(path)
-        runs.append({name: run[name] for name in ("command", "steps", "minutes", "trained")})
+        kept = ("command", "steps", "minutes", "trained", "exact")
+        runs.append({name: run[name] for name in kept if run.get(name) is not None})
         rollouts.setdefault("trained", run["rollouts"])
     return {
         "env_id": env_id,

@@ -111,9 +111,11 @@ def _scores(facts: CardFacts, figures: Figures | None) -> str:
 
 def _run(run: dict[str, Any], threshold: float | None) -> str:
     estimate = Estimate(**run["trained"])
-    mark = (
-        "" if threshold is None else (", solved" if estimate.mean >= threshold else ", not solved")
-    )
+    mark, is_solved = "", None if threshold is None else estimate.mean >= threshold
+    if exact := run.get("exact"):
+        mark, is_solved = f", {exact['measure']} {exact['found']:.3f}", exact["is_solved"]
+    if is_solved is not None:
+        mark += ", solved" if is_solved else ", not solved"
     return (
         f"- `{run['command']}`: {estimate}{mark}, {run['steps']:,} steps in "
         f"{run['minutes']:.1f} minutes"

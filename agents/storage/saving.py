@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import torch as th
 from stable_baselines3.common.utils import FloatSchedule
 
-from textgym.agents.kl_control import AdaptiveKLController
+from textgym.agents.kl_control import FixedKLController
 from textgym.agents.learning_rate import LearningRate
 from textgym.agents.policies.policy_files import (
     VALUE,
@@ -111,7 +111,7 @@ class SavedAsFolder(SequenceRollouts):
             },
             "n_envs": self.n_envs,
             "counters": {name: getattr(self, name) for name in COUNTERS},
-            "kl_controller": None if controller is None else {"kl_coef": controller.kl_coef},
+            "kl_controller": None if controller is None else dict(vars(controller)),
             "generators": {
                 "dealing": self.rollout_buffer.rng.bit_generator.state,
                 "rows": []
@@ -201,8 +201,10 @@ class SavedAsFolder(SequenceRollouts):
                 row.bit_generator.state = state
             # The coming reset must draw on, not start again from the seed.
             self.env.unwrapped._reset_seeds()
-        if isinstance(self.kl_controller, AdaptiveKLController) and record["kl_controller"]:
-            self.kl_controller.kl_coef = float(record["kl_controller"]["kl_coef"])
+        is_moving = self.kl_controller and not isinstance(self.kl_controller, FixedKLController)
+        if is_moving and record["kl_controller"]:
+            for name, value in record["kl_controller"].items():
+                setattr(self.kl_controller, name, float(value))
             self.env.env_method("set_kl_coef", self.kl_controller.kl_coef)
         restore_environment(folder, self)
 

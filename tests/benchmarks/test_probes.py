@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.probes import (
-    REGRET,
-    SCORE,
-    TOKENS,
-    VALUE_ERROR,
-    Run,
-    main,
-    run_once,
-    table_of,
-)
+from benchmarks.probes import SCORE, TOKENS, Run, main, run_once, table_of
+from textgym.agents.benchmark.exact import REGRET, VALUE_ERROR
+from textgym.agents.run_defaults import PRESETS, STEPS
 from textgym.suites import PROBES
 
 
 def test_every_probe_has_a_budget() -> None:
-    assert set(TOKENS) == set(PROBES)
+    assert set(TOKENS) == set(PROBES) <= set(STEPS) & set(PRESETS)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ def test_a_text_and_a_world(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     run = load_json(folder / "cells" / "Probe-Copy-v0-ppo-0.json")
     # The command is one that anybody can give.
     assert run["command"].startswith("textgym train Probe-Copy-v0 --algo ppo --seed 0")
-    assert "--steps 600" in run["command"] and run["steps"] >= 600
+    assert "--steps 600" in run["command"] and run["steps"] >= 600 and run["exact"] is None
+    (config,) = (folder / "runs" / "Probe-Copy-v0-ppo-0").glob("*/config.json")
+    assert load_json(config)["preset"] == "probe"
     assert len(run["rollouts"]) == 5 and set(run["rollouts"][0]) >= {"prompt", "response"}
     known = load_json(folder / "cells" / "Probe-Copy-v0-known.json")
     assert known["best_known"]["mean"] == 1.0 and known["random"]["mean"] < 0.6
@@ -45,6 +47,22 @@ def test_a_text_and_a_world(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     missing.unlink()
     assert benchmark(folder, "Probe-Copy-v0,TwoState-v0") == 0
     assert untouched.stat().st_mtime_ns == before and missing.is_file()
+
+
+def test_tags_are_written_by_the_language_model_that_is_trained(folder: Path) -> None:
+    assert benchmark(folder, "RLHF-NER-v0", "--steps", "64") == 0
+    run = load_json(folder / "cells" / "RLHF-NER-v0-ppo-0.json")
+    assert run["command"].startswith("textgym train RLHF-NER-v0 --algo ppo --seed 0")
+    # Hardly trained it is the reference still, far from the nothing of a network of its own.
+    assert run["trained"]["mean"] > 0.3
+    assert len(run["rollouts"]) == 5 and {"actions", "last"} <= set(run["rollouts"][0])
+
+
+def test_where_the_optimum_is_exact_the_agent_is_measured_by_it(folder: Path) -> None:
+    assert benchmark(folder, "Probe-ValueOnly-v0", "--steps", "128") == 0
+    run = load_json(folder / "cells" / "Probe-ValueOnly-v0-ppo-0.json")
+    assert run["exact"]["measure"] == "value error" and not run["exact"]["is_solved"]
+    assert "| 0/1, value error at most 0." in (folder / "results.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

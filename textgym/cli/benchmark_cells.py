@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,21 @@ import stable_baselines3
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 
-from textgym.agents.benchmark.plan import ROWS, BenchmarkConfig, BenchmarkFolder, Cell
+from textgym.agents.benchmark.exact import exact_measure
+from textgym.agents.benchmark.plan import (
+    ROWS,
+    TEXT_FAMILIES,
+    BenchmarkConfig,
+    BenchmarkFolder,
+    Cell,
+)
 from textgym.agents.benchmark.rollouts import (
     known_rollouts,
     step_rollouts,
     text_envs,
     text_rollouts,
 )
-from textgym.agents.evaluation.policy_sources import policy_from
+from textgym.agents.evaluation.policy_sources import ALGORITHMS, policy_from
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.storage.checkpoint import load_json, save_json
 from textgym.cli.main import main
@@ -48,7 +56,7 @@ def run_cell(config: BenchmarkConfig, folder: BenchmarkFolder, cell: Cell) -> st
     row = ROWS[cell.env_id]
     if cell.algo == "known":
         found = measure_known(row.id, row.family, config.eval_prompts)
-    elif row.family == "token":
+    elif row.family in TEXT_FAMILIES:
         found = train_language_model(config, folder, cell)
     else:
         found = train_stock(config, cell)
@@ -58,7 +66,7 @@ def run_cell(config: BenchmarkConfig, folder: BenchmarkFolder, cell: Cell) -> st
 
 def measure_known(env_id: str, family: str, num_episodes: int) -> Measured:
     """Play at random, by the reference and by the best known policy, on held-out prompts."""
-    kwargs = {"split": "validation"} if family == "token" else {}
+    kwargs = {"split": "validation"} if family in TEXT_FAMILIES else {}
     found = measure_gold(Case(id=env_id, family=family, kwargs=kwargs), num_episodes)
     estimates = {name: getattr(found, name) for name in ("random", "reference", "best_known")}
     plain = {name: None if e is None else e.as_dict() for name, e in estimates.items()}
@@ -76,10 +84,7 @@ def metric_of(env_id: str, family: str) -> str:
 
 def train_command(config: BenchmarkConfig, cell: Cell) -> list[str]:
     """Return the arguments of `textgym train` for a run: a command that anybody can repeat."""
-    env: Any = gym.make(cell.env_id)
     command = [cell.env_id, "--algo", cell.algo, "--seed", str(cell.seed)]
-    if env.unwrapped.config.reference_model is None and cell.algo == "ppo":
-        command += ["--preset", "probe"]
     if config.steps is not None:
         command += ["--steps", str(config.steps)]
     return [*command, "--eval-prompts", str(config.eval_prompts)]
@@ -100,7 +105,8 @@ def train_language_model(config: BenchmarkConfig, folder: BenchmarkFolder, cell:
     if status != 0:
         last = parent.with_suffix(".log").read_text("utf-8").strip().splitlines()[-1:]
         raise ValueError(f"`textgym {' '.join(command)}` failed: {' '.join(last)}")
-    result = load_json(next(parent.glob("*/result.json")))
+    run = next(parent.glob("*/result.json")).parent
+    result = load_json(run / "result.json")
     metrics = result["after"]["metrics"]
     return {
         "command": f"textgym train {' '.join(arguments)}",
@@ -109,11 +115,23 @@ def train_language_model(config: BenchmarkConfig, folder: BenchmarkFolder, cell:
         "minutes_in_all": (time.monotonic() - began) / 60,
         "trained": metrics.get("gold_score", metrics.get("score")),
         "metrics": metrics,
-        "rollouts": _trained_rollouts(cell, next(parent.glob("*/result.json")).parent),
+        "exact": _exact(cell, run),
+        "rollouts": _trained_rollouts(cell, run),
     }
 
 
+def _exact(cell: Cell, run: Path) -> dict[str, Any] | None:
+    """Return the exact measure of a run, as JSON values, None where a mean score says it all."""
+    agent = ALGORITHMS[cell.algo].load(RunFolder(run).newest_agent(), device="cpu")
+    found = exact_measure(cell.env_id, agent.policy)
+    return None if found is None else {**asdict(found), "is_solved": found.is_solved}
+
+
 def _trained_rollouts(cell: Cell, run: Path) -> list[dict[str, Any]]:
+    if ROWS[cell.env_id].family == "tag":  # as the policies that are known are shown
+        policy = policy_from(run, gym.make_vec(cell.env_id), seed=cell.seed, device="cpu")
+        env = gym.make(cell.env_id, render_mode="ansi")
+        return step_rollouts(env, lambda observation: int(policy.predict(observation[None])[0][0]))
     envs = text_envs(cell.env_id)
     return text_rollouts(envs, policy_from(run, envs, seed=cell.seed, device="cpu"))
 

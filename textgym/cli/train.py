@@ -40,6 +40,7 @@ from textgym.agents.rollouts.asked_rewards import saved_rewards
 from textgym.agents.rollouts.device_memory import OutOfMemory, require_memory
 from textgym.agents.rollouts.memory_estimate import MemoryEstimate, estimate_memory
 from textgym.agents.rollouts.vec_env_adapter import as_vec_env
+from textgym.agents.run_defaults import default_steps
 from textgym.agents.runs.figures import draw_figures
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.runs.run_recording import EarlyStop, ProgressBar, RunRecorder, interrupts_noted
@@ -47,8 +48,6 @@ from textgym.agents.storage.checkpoint import save_json
 from textgym.cli import train_config
 from textgym.cli.environment import load_quietly
 from textgym.cli.train_config import (
-    DEFAULT_STEPS,
-    FALLBACK_STEPS,
     TrainConfig,
     effective_env_kwargs,
     new_config,
@@ -187,7 +186,7 @@ def _budget(agent: Any, config: Config, settings: TrainConfig) -> int:
     """Return how many tokens the run has seen when it is done."""
     if settings.minutes is not None:
         return agent.num_timesteps + NO_END
-    total = settings.steps or DEFAULT_STEPS.get(config["env_id"], FALLBACK_STEPS)
+    total = settings.steps or default_steps(config["env_id"])
     if total <= agent.num_timesteps:
         raise ValueError(
             f"expected --steps above the {agent.num_timesteps} that the run has trained on, "

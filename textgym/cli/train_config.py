@@ -10,14 +10,10 @@ from typing import Any
 from textgym.agents.evaluation.policy_sources import ALGORITHMS
 from textgym.agents.policies import TransformerPolicy
 from textgym.agents.presets import A2C_PRESETS, PPO_PRESETS, PPOPreset, SharedPreset
+from textgym.agents.run_defaults import default_preset
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.cli.environment import add_env_arguments, env_kwargs
 from textgym.cli.flags import add_config_flags, add_parameter_flags, config_from, given
-
-# Transitions (tokens) that a training run takes where neither --steps nor --minutes says so.
-# RLHF-Summarize-v0 must stay within 8 minutes on two CPU cores.
-DEFAULT_STEPS = {"RLHF-Summarize-v0": 180_000, "Probe-ExactKL-v0": 60_000}
-FALLBACK_STEPS = 300_000
 
 PRESETS: dict[str, Any] = {"ppo": PPO_PRESETS, "a2c": A2C_PRESETS}
 POLICY_FLAGS = (
@@ -96,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         help=f"table of defaults for the flags below: {', '.join(PPO_PRESETS)} "
-        "[default: textgym, whose values are shown]",
+        "[default: a probe's own, else textgym, whose values are shown]",
     )
     parser.add_argument("--output", type=Path, help="parent of the run's folder [default: runs]")
     parser.add_argument(
@@ -124,7 +120,8 @@ def new_config(args: argparse.Namespace) -> dict[str, Any]:
     """
     if args.env is None:
         raise ValueError("expected an environment's id, as in `textgym train RLHF-Summarize-v0`")
-    algo, preset = args.algo or "ppo", args.preset or "textgym"
+    algo = args.algo or "ppo"
+    preset = args.preset or default_preset(args.env, algo)
     if preset not in PRESETS[algo]:
         raise ValueError(
             f"--preset must be one of {sorted(PRESETS[algo])} for {algo}, got {preset!r}"

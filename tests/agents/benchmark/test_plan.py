@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from gymnasium.envs.registration import load_env_creator
 
 from textgym.agents.benchmark.plan import (
     ROWS,
+    TEXT_FAMILIES,
     BenchmarkConfig,
     BenchmarkFolder,
     Cell,
     reason_to_leave_out,
 )
 from textgym.agents.storage.checkpoint import save_json
+from textgym.env_parts import EnvParts
 
 IDS = ("Probe-ExactKL-v0", "TwoState-v0")
 
@@ -40,6 +43,12 @@ def test_more_seeds_keep_what_is_there_and_other_budgets_do_not(tmp_path: Path) 
     assert folder.load(larger.cells()) == {cell: {"trained": 1}}
     with pytest.raises(ValueError, match="holds a study with steps=None, got 100"):
         folder.claim(BenchmarkConfig(env_ids=IDS, steps=100))
+
+
+def test_whatever_has_tokens_is_written_by_a_language_model() -> None:
+    for row in ROWS.values():
+        is_text = issubclass(load_env_creator(row.entry_point), EnvParts)  # type: ignore[arg-type]
+        assert is_text == (row.family in TEXT_FAMILIES), row.id
 
 
 def test_what_has_no_place_in_it() -> None:

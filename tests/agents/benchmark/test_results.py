@@ -48,6 +48,22 @@ def test_one_run_has_its_own_interval_and_none_leaves_the_cell_empty() -> None:
     assert as_plain([none])[0]["trained"] is None
 
 
+def test_where_the_optimum_is_exact_runs_are_solved_by_it() -> None:
+    env_id = "Probe-ExactKL-v0"
+    config = BenchmarkConfig(env_ids=(env_id,), n_seeds=2)
+    cells = {
+        Cell(env_id=env_id, algo="ppo", seed=seed): {
+            "trained": estimate(0.5),
+            "exact": {"measure": "regret", "found": found, "is_solved": found <= 0.01},
+        }
+        for seed, found in enumerate((0.002, 0.3))
+    }
+    (line,) = lines(config, {Cell(env_id=env_id): KNOWN, **cells})
+    assert line.threshold is None and line.num_solved == 1
+    assert table([line]).endswith("| 1/2, regret at most 0.300 |")
+    assert as_plain([line])[0]["exact"]["0"]["found"] == 0.002
+
+
 def test_the_table() -> None:
     text = table(lines(CONFIG, found(0.97, 0.97, 0.97)))
     assert text.splitlines()[0].startswith("| environment | metric | random | reference |")

@@ -56,6 +56,15 @@ def test_a_card_has_everything() -> None:
     assert f"Licence of the data: {OWN_LICENCE}." in text
 
 
+def test_an_exact_measure_says_whether_a_run_solved_it() -> None:
+    measured = figures(0.9, 1.0)
+    for run, found in zip(measured["runs"], (0.002, 0.3), strict=True):
+        run["exact"] = {"measure": "regret", "found": found, "is_solved": found < 0.01}
+    text = card(facts_of(ROWS["Probe-ExactKL-v0"]), measured)
+    assert "0.900 [0.800, 1.000], regret 0.002, solved, 5,000 steps" in text
+    assert "1.000 [0.900, 1.100], regret 0.300, not solved, 5,000 steps" in text
+
+
 def test_what_was_not_measured_is_not_shown() -> None:
     text = card(facts_of(ROWS[ID]), None)
     assert "Not measured yet." in text and "## Rollouts" not in text

@@ -291,6 +291,21 @@ def test_adaptive_control_moves_the_environments_weight(make_text_env: MakeEnv) 
     assert agent.kl_controller.kl_coef == now
 
 
+def test_a_falling_weight_begins_high_and_ends_at_the_environments_own(
+    make_text_env: MakeEnv,
+) -> None:
+    env = make_text_env(kl_coef=0.1)
+    agent = PPO("TransformerPolicy", env, n_steps=6, n_epochs=1, kl_start=1.0, seed=0)
+    assert env.kl_coef == 1.0
+    watch = Watch(lambda a: (logged(a)["rollout/kl_coef"], env.kl_coef))
+    agent.learn(4 * 36, callback=watch)
+    # Of four rollouts the first is played at 1; after a quarter of training it is 1 - 1.5 / 4.
+    assert [used for used, _ in watch.seen] == pytest.approx([1.0, 0.625, 0.25, 0.1])
+    assert [after for _, after in watch.seen] == pytest.approx([0.625, 0.25, 0.1, 0.1])
+    with pytest.raises(ValueError, match="kl_start or kl_target, got both: 1.0 and 6.0"):
+        PPO("TransformerPolicy", env, kl_start=1.0, kl_target=6.0)
+
+
 def test_settings_are_read_back_before_each_rollout(make_text_env: MakeEnv) -> None:
     env = make_text_env()
     agent = PPO("TransformerPolicy", env, n_steps=6, temperature=0.8, seed=0)

@@ -113,6 +113,18 @@ def test_continuing(algorithm: Any, make_text_env: MakeEnv, tmp_path: Path) -> N
     assert loaded.num_timesteps == 72 and not th.equal(vector(loaded), vector(agent))
 
 
+def test_a_falling_weight_goes_on_falling(make_text_env: MakeEnv, tmp_path: Path) -> None:
+    agent = PPO("TransformerPolicy", make_text_env(kl_coef=0.1), n_steps=6, kl_start=1.0, seed=0)
+    agent.learn(2 * 36)
+    agent.save(tmp_path / "agent")
+    env = make_text_env(kl_coef=0.1)
+    loaded = PPO.load(tmp_path / "agent", env=env, device="cpu")
+    assert env.kl_coef == agent.kl_controller.kl_coef == loaded.kl_controller.kl_coef
+    assert vars(loaded.kl_controller) == {"start": 1.0, "final": 0.1, "share": 0.6} | {
+        "kl_coef": env.kl_coef
+    }
+
+
 def test_without_an_environment(make_text_env: MakeEnv, tmp_path: Path) -> None:
     env = make_text_env(actions=(2, 7, 40), min_new_tokens=2, temperature=0.5)
     agent = PPO("TransformerPolicy", env, n_steps=6, seed=0)

@@ -28,7 +28,8 @@ class EnvRow:
         kwargs: Strings, numbers and None.
         needs: Arguments without a default: the environment cannot be made without them.
         reward_threshold: Mean gold, where it has one, else mean return, from which on it counts as
-            solved; None where the environment's documentation says it otherwise.
+            solved; None where the environment's documentation says it otherwise ("Solved:"), and
+            of tasks where it is to earn more gold than the reference.
     """
 
     id: str
@@ -89,6 +90,7 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         family="control",
         suite="RLHF",
         summary="CartPole without text, paid by what was learned from feedback on segments",
+        reward_threshold=475.0,
     ),
     EnvRow(
         id="RLHF-LunarLander-v0",
@@ -97,6 +99,7 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         family="control",
         suite="RLHF",
         summary="LunarLander without text, paid by feedback on segments (extra box2d)",
+        reward_threshold=200.0,
     ),
     EnvRow(
         id="Probe-Constant-v0",

@@ -24,7 +24,8 @@ class Line:
         trained: Mean over the seeds; its interval is that of the seeds where there are several,
             else of the one run's episodes. None before a run is done.
         runs: Each run's own estimate, by seed.
-        threshold: What counts as solved; None where nothing is stated.
+        threshold: `reward_threshold`, None where there is none.
+        solved: Whether each run solved it, see `is_solved`, by seed; empty where nothing is stated.
         exact: Each run's exact measure (`Exact`, as JSON values), by seed; empty where the mean
             says it all.
     """
@@ -35,16 +36,34 @@ class Line:
     trained: Estimate | None
     runs: Mapping[int, Estimate]
     threshold: float | None
+    solved: Mapping[int, bool] = field(default_factory=dict)
     exact: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def num_solved(self) -> int | None:
-        """Runs that reach the threshold or the exact limit; None where there is none, or no run."""
-        if self.exact:
-            return sum(bool(run["is_solved"]) for run in self.exact.values())
-        if self.threshold is None or not self.runs:
-            return None
-        return sum(run.mean >= self.threshold for run in self.runs.values())
+        """Runs that solved it; None where nothing is stated, or there is no run."""
+        return sum(self.solved.values()) if self.solved else None
+
+
+def is_solved(env_id: str, run: Mapping[str, Any], reference: Estimate | None) -> bool | None:
+    """Return whether a run solved its environment, None where nothing is stated of it.
+
+    By its exact measure where it has one, else by `reward_threshold`; a task without one is solved
+    where the run's interval lies above the reference's.
+
+    Args:
+        env_id: The environment.
+        run: A cell's values: "trained", and "exact" where there is one.
+        reference: Of the reference; None where there is none.
+    """
+    if exact := run.get("exact"):
+        return bool(exact["is_solved"])
+    trained, row = Estimate(**run["trained"]), ROWS[env_id]
+    if row.reward_threshold is not None:
+        return trained.mean >= row.reward_threshold
+    if row.suite == "RLHF" and reference is not None:
+        return trained.low > reference.high
+    return None
 
 
 def lines(config: BenchmarkConfig, found: Mapping[Cell, Mapping[str, Any]]) -> list[Line]:
@@ -65,6 +84,8 @@ def _line(env_id: str, config: BenchmarkConfig, found: Mapping[Cell, Mapping[str
         trained = next(iter(runs.values()))
     elif runs:
         trained = mean_interval([run.mean for run in runs.values()])
+    reference = _estimate(known.get("reference"))
+    solved = {seed: is_solved(env_id, cell, reference) for seed, cell in cells.items()}
     return Line(
         env_id=env_id,
         metric=known.get("metric", ""),
@@ -72,6 +93,7 @@ def _line(env_id: str, config: BenchmarkConfig, found: Mapping[Cell, Mapping[str
         trained=trained,
         runs=runs,
         threshold=ROWS[env_id].reward_threshold,
+        solved={seed: found for seed, found in solved.items() if found is not None},
         exact={seed: cell["exact"] for seed, cell in cells.items() if cell.get("exact")},
     )
 

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from textgym.agents.benchmark.results import is_solved
 from textgym.agents.cards.facts import CardFacts
 from textgym.agents.cards.figures import Figures
 from textgym.envs_registry.specs import SUITES
@@ -80,12 +81,7 @@ def _made_by(facts: CardFacts) -> str:
 
 
 def _scores(facts: CardFacts, figures: Figures | None) -> str:
-    threshold = facts.row.reward_threshold
-    solved = (
-        "What counts as solved stands in the description."
-        if threshold is None
-        else f"Solved: a mean of at least {threshold:g} (`reward_threshold`)."
-    )
+    solved = _solved(facts)
     if figures is None:
         return f"{solved} Not measured yet."
     rows = [f"| policy | mean {figures['metric']} [95 % interval] |", "|---|---|"]
@@ -99,7 +95,8 @@ def _scores(facts: CardFacts, figures: Figures | None) -> str:
             rows.append(f"| {POLICIES[name].lower()} ({count}) | {estimate} |")
     text = f"{solved}\n\n" + "\n".join(rows)
     if figures["runs"]:
-        text += "\n\n" + "\n".join(_run(run, threshold) for run in figures["runs"])
+        runs = [_run(facts.row.id, run, figures) for run in figures["runs"]]
+        text += "\n\n" + "\n".join(runs)
     count = figures["random"]["count"]
     command = f"textgym benchmark --envs {facts.row.id} --seeds 0 --eval-prompts {count}"
     return (
@@ -109,13 +106,26 @@ def _scores(facts: CardFacts, figures: Figures | None) -> str:
     )
 
 
-def _run(run: dict[str, Any], threshold: float | None) -> str:
+def _solved(facts: CardFacts) -> str:
+    """Say what counts as solved, as `is_solved` has it."""
+    row = facts.row
+    if row.needs:
+        return "What counts as solved is up to the data and the models that the arguments name."
+    if row.reward_threshold is not None:
+        return f"Solved: a mean of at least {row.reward_threshold:g} (`reward_threshold`)."
+    if "Solved:" in facts.sections["Description"]:
+        return "What counts as solved stands in the description."
+    return "Solved: more gold than the reference, by 95 % intervals that do not touch."
+
+
+def _run(env_id: str, run: dict[str, Any], figures: Figures) -> str:
     estimate = Estimate(**run["trained"])
-    mark, is_solved = "", None if threshold is None else estimate.mean >= threshold
-    if exact := run.get("exact"):
-        mark, is_solved = f", {exact['measure']} {exact['found']:.3f}", exact["is_solved"]
-    if is_solved is not None:
-        mark += ", solved" if is_solved else ", not solved"
+    exact = run.get("exact")
+    mark = f", {exact['measure']} {exact['found']:.3f}" if exact else ""
+    reference = figures["reference"]
+    solved = is_solved(env_id, run, None if reference is None else Estimate(**reference))
+    if solved is not None:
+        mark += ", solved" if solved else ", not solved"
     return (
         f"- `{run['command']}`: {estimate}{mark}, {run['steps']:,} steps in "
         f"{run['minutes']:.1f} minutes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from textgym.agents.benchmark.plan import BenchmarkConfig, Cell
-from textgym.agents.benchmark.results import as_plain, lines, table
+from textgym.agents.benchmark.results import as_plain, is_solved, lines, table
 from textgym.intervals import Estimate
 
 ENV = "Probe-Copy-v0"
@@ -62,6 +62,15 @@ def test_where_the_optimum_is_exact_runs_are_solved_by_it() -> None:
     assert line.threshold is None and line.num_solved == 1
     assert table([line]).endswith("| 1/2, regret at most 0.300 |")
     assert as_plain([line])[0]["exact"]["0"]["found"] == 0.002
+
+
+def test_a_task_is_solved_by_more_gold_than_the_references() -> None:
+    run, reference = {"trained": estimate(0.6, 0.05)}, Estimate(**estimate(0.5, 0.04))
+    assert is_solved("RLHF-Summarize-v0", run, reference)
+    assert not is_solved("RLHF-Summarize-v0", run, Estimate(**estimate(0.5, 0.06)))  # they touch
+    assert is_solved("RLHF-Summarize-v0", run, None) is None
+    assert is_solved("RLHF-CartPole-v0", {"trained": estimate(475.0)}, None)  # its threshold
+    assert is_solved("TwoState-v0", run, reference) is None  # its documentation says
 
 
 def test_the_table() -> None:

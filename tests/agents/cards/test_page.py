@@ -83,3 +83,23 @@ def test_the_gallery_links_every_card_in_its_suite() -> None:
     assert probes.startswith("Probes") and worlds.startswith("Small worlds")
     assert f"[{ID}]({ID}.md)" in probes and "0.20 ± 0.10 |  | 1.00 ± 0.10 | 0.90 ± 0.10 |" in probes
     assert "[TwoState-v0](TwoState-v0.md)" in worlds
+
+
+def test_every_card_says_what_solved_means() -> None:
+    said = {
+        env_id: next(
+            line
+            for line in card(facts_of(ROWS[env_id]), None).splitlines()
+            if "solved" in line.lower()
+        )
+        for env_id in ("RLHF-Summarize-v0", "RLHF-Helpful-v0", "RLHF-CartPole-v0", "RLHF-NER-v0")
+    }
+    gain = "Solved: more gold than the reference, by 95 % intervals that do not touch."
+    assert said["RLHF-Summarize-v0"].startswith(gain) and said["RLHF-NER-v0"].startswith(gain)
+    assert said["RLHF-Helpful-v0"].startswith(
+        "What counts as solved is up to the data and the models"
+    )
+    assert said["RLHF-CartPole-v0"].startswith("Solved: a mean of at least 475")
+    for env_id, row in ROWS.items():
+        if row.suite != "RLHF" and row.reward_threshold is None:
+            assert "Solved:" in facts_of(row).sections["Description"], env_id

@@ -45,7 +45,7 @@ class BenchmarkConfig:
         if not self.env_ids:
             raise ValueError("expected at least one environment, got none")
         for env_id in self.env_ids:
-            if (why := reason_to_leave_out(ROWS[env_id])) is not None:
+            if (why := reason_to_leave_out(ROWS[env_id], self.n_seeds)) is not None:
                 raise ValueError(f"{env_id!r} cannot be benchmarked: {why}")
 
     def cells(self) -> list[Cell]:
@@ -78,11 +78,14 @@ class Cell:
         return f"{self.env_id}-{self.algo}" + ("" if self.algo == KNOWN else f"-{self.seed}")
 
 
-def reason_to_leave_out(row: EnvRow) -> str | None:
-    """Return why an environment has no place in a benchmark of algorithms, None where it has."""
+def reason_to_leave_out(row: EnvRow, n_seeds: int = 1) -> str | None:
+    """Return why an environment has no place in a benchmark of algorithms, None where it has.
+
+    With `n_seeds` 0 nothing is trained, and an environment that pays by feedback has its place too.
+    """
     if row.needs:
         return f"it needs {', '.join(row.needs)}"
-    if row.family == "control":
+    if row.family == "control" and n_seeds:
         return f"it is paid by feedback alone (`textgym feedback-loop {row.id}`)"
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from textgym.rollout import rollout
 from textgym.testing.case import Case, random_actions
@@ -34,7 +35,7 @@ def known_rollouts(env_id: str, family: str) -> dict[str, Rollouts]:
             for name, (policy, is_none_fine) in policies.items()
             if policy is not None or is_none_fine
         }
-    env = Case(id=env_id, family=family).make(render_mode="ansi")
+    env = shown(Case(id=env_id, family=family))
     draw, core = random_actions(env, seed=0), env.unwrapped
     found = {"random": step_rollouts(env, lambda observation: draw())}
     reference = getattr(core, "reference_action", None)
@@ -69,8 +70,14 @@ def text_rollouts(envs: Any, policy: Any) -> Rollouts:
     ]
 
 
+def shown(case: Case) -> gym.Env:
+    """Make a single environment that shows itself as text, where it can."""
+    modes = case.make().metadata["render_modes"]
+    return case.make(render_mode="ansi") if "ansi" in modes else case.make()
+
+
 def step_rollouts(env: gym.Env, act: Callable[[Any], Any], seed: int = 0) -> Rollouts:
-    """Play episodes of an environment that shows itself as text."""
+    """Play episodes; of an environment that is not shown as text the last observation is kept."""
     found = []
     for index in range(COUNT):
         observation, _ = env.reset(seed=seed if index == 0 else None)
@@ -87,7 +94,11 @@ def step_rollouts(env: gym.Env, act: Callable[[Any], Any], seed: int = 0) -> Rol
                 "actions": actions,
                 "return": total,
                 "gold_score": None if gold is None else float(gold),
-                "last": str(env.render()),
+                "last": str(env.render()) if env.render_mode else _numbers(observation),
             }
         )
     return found
+
+
+def _numbers(observation: Any) -> str:
+    return np.array2string(np.asarray(observation), precision=3, suppress_small=True)

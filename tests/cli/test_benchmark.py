@@ -65,6 +65,15 @@ def test_where_the_optimum_is_exact_the_agent_is_measured_by_it(folder: Path) ->
     assert "| 0/1, value error at most 0." in (folder / "results.md").read_text("utf-8")
 
 
+def test_what_is_known_of_control_is_measured_without_training(folder: Path) -> None:
+    known = ("--seeds", "0", "--eval-prompts", "4", "--output", str(folder))
+    assert main(["benchmark", "--envs", "RLHF-CartPole-v0", *known]) == 0
+    found = load_json(folder / "cells" / "RLHF-CartPole-v0-known.json")
+    assert found["metric"] == "gold_score" and found["best_known"]["mean"] == 500.0
+    assert found["random"]["mean"] < 60.0 and found["reference"] is None
+    assert [len(e["actions"]) == e["gold_score"] for e in found["rollouts"]["random"]] == [True] * 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

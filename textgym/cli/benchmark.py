@@ -110,7 +110,7 @@ def _ids(args: argparse.Namespace) -> tuple[str, ...]:
     if args.envs is None:
         chosen = []
         for env_id in suite(args.suite or "PROBES"):
-            reason = reason_to_leave_out(ROWS[env_id])
+            reason = reason_to_leave_out(ROWS[env_id], args.seeds)
             if reason is None:
                 chosen.append(env_id)
             else:

@@ -77,7 +77,7 @@ def measure_known(env_id: str, family: str, num_episodes: int) -> Measured:
 def metric_of(env_id: str, family: str) -> str:
     """Return what is compared: "gold_score" where there is one, else "score", or the "return"."""
     if family != "token":
-        return "gold_score" if family == "tag" else "return"
+        return "return" if family == "tabular" else "gold_score"
     env: Any = gym.make(env_id)
     return "score" if env.unwrapped.task.gold is None else "gold_score"
 

@@ -56,6 +56,7 @@ def test_what_has_no_place_in_it() -> None:
         "it needs dataset, reference_model, reward_model"
     )
     assert "feedback-loop" in str(reason_to_leave_out(ROWS["RLHF-CartPole-v0"]))
+    assert reason_to_leave_out(ROWS["RLHF-CartPole-v0"], n_seeds=0) is None
     assert reason_to_leave_out(ROWS["TwoState-v0"]) is None
 
 

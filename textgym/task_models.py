@@ -22,7 +22,7 @@ from textgym.rewards.base import RewardFn
 from textgym.rewards.learned_ensemble import learned_reward
 from textgym.rewards.lookup import reward_named
 from textgym.task import MakeReference, TextTask
-from textgym.task_parts import action_tokens_from, mask_from, responder_from
+from textgym.task_parts import action_tokens_from, mask_from, refuse_idle, responder_from
 from textgym.tokenizer import TOKENIZER_FILES, TextTokenizer, Tokenizer, load_tokenizer
 
 _TEACHER = "textgym.feedback.teacher_reward:open_teacher_reward"
@@ -82,6 +82,7 @@ def text_task(
     Raises:
         ValueError: Something is missing or does not fit; the message names the argument.
     """
+    refuse_idle(config)
     config = _with_paths(config, bundle)
     tokenizer = _tokenizer(config)
     if config.dataset is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from textgym.callables import load_callable
@@ -9,6 +11,33 @@ from textgym.config import TextEnvConfig
 from textgym.masks import CheckedMask, MaskFn, MinNewTokensMask, combine_masks
 from textgym.tokenizer import Tokenizer
 from textgym.turns import Responder
+
+_OF_A_TEACHER = (
+    "teacher",
+    "teacher_feedback",
+    "teacher_store",
+    "teacher_budget",
+    "teacher_prices",
+)
+
+
+def refuse_idle(config: TextEnvConfig) -> None:
+    """Refuse arguments about what is not there: they would do nothing, and mislead.
+
+    Raises:
+        ValueError: Columns without a data set, or knobs of a teacher whom the reward does not ask.
+    """
+    names = [] if "teacher" in config.reward else list(_OF_A_TEACHER)
+    if config.dataset is None:
+        names.append("dataset_columns")
+    defaults = {field.name: field.default for field in fields(TextEnvConfig)}
+    for name in names:
+        if (value := getattr(config, name)) != defaults[name]:
+            needed = "a dataset" if name == "dataset_columns" else "reward='teacher'"
+            raise ValueError(
+                f"{name}={value!r} needs {needed}, got reward={config.reward!r} and "
+                f"dataset={config.dataset!r}"
+            )
 
 
 def action_tokens_from(config: TextEnvConfig, tokenizer: Tokenizer) -> np.ndarray:
@@ -34,9 +63,19 @@ def action_tokens_from(config: TextEnvConfig, tokenizer: Tokenizer) -> np.ndarra
 def mask_from(
     config: TextEnvConfig, action_tokens: np.ndarray, eos_ids: tuple[int, ...]
 ) -> MaskFn | None:
-    """Return the mask of `min_new_tokens` and `action_mask`, None where neither is set."""
+    """Return the mask of `min_new_tokens` and `action_mask`, None where neither is set.
+
+    Raises:
+        ValueError: `min_new_tokens` where every action ends a response: none would be left.
+    """
     masks: list[MaskFn] = []
     if config.min_new_tokens > 0:
+        if np.isin(action_tokens, list(eos_ids)).all():
+            raise ValueError(
+                f"min_new_tokens={config.min_new_tokens} masks the end tokens and leaves no action "
+                f"at first: expected an action that is none of {eos_ids}, got "
+                f"action_tokens={config.action_tokens!r}"
+            )
         masks.append(MinNewTokensMask(config.min_new_tokens, action_tokens, eos_ids))
     if config.action_mask is not None:
         masks.append(load_callable(config.action_mask))

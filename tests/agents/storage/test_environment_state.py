@@ -125,7 +125,8 @@ def test_a_temporary_store_is_left_behind_and_a_fresh_teacher_is_had_by_set_env(
     fresh.set_env(make_teacher_env())
     (reward,) = saved_rewards(fresh.env)  # type: ignore[arg-type]
     assert reward.state_dict()["broker"]["budget"]["spent"] == 0
-    gold = PPO.load(tmp_path / "agent", env=make_teacher_env(reward="gold"), device="cpu")
+    nobody = make_teacher_env(reward="gold", teacher=None, teacher_budget=None)
+    gold = PPO.load(tmp_path / "agent", env=nobody, device="cpu")
     assert saved_rewards(gold.env) == []  # type: ignore[arg-type]
 
 

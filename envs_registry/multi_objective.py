@@ -53,11 +53,12 @@ from gymnasium import spaces
 from textgym.config import TextEnvConfig
 from textgym.envs_registry import summarize
 from textgym.envs_registry.summarize_posts.gold import gold_terms
+from textgym.envs_registry.summarize_posts.humans import ideal_summary
 from textgym.rewards.base import AskedReward, RewardFn
 from textgym.rewards.composed import WeightedSum
 from textgym.task import TextTask
 from textgym.token_env import TokenEnv
-from textgym.types import Episode
+from textgym.types import Episode, Prompt
 from textgym.vector_env import TokenVectorEnv, VectorStep
 
 OBJECTIVES = ("helpfulness", "brevity")
@@ -202,6 +203,11 @@ def build_task(config: MultiObjectiveConfig) -> TextTask:
     return replace(task, reward=reward, gold=gold)
 
 
+def plainest_summary(prompt: Prompt) -> str:
+    """Return the plainest summary that tells every fact of a post; empty where none are known."""
+    return ideal_summary(prompt.facts) if "question" in prompt.facts else ""
+
+
 def _reward_space() -> spaces.Box:
     return spaces.Box(-np.inf, np.inf, (len(OBJECTIVES),), np.float32)
 
@@ -240,6 +246,7 @@ class MultiObjectiveEnv(TokenEnv):
     default_kwargs = summarize.DEFAULTS
     reward_space = _reward_space()
     reward_dim = len(OBJECTIVES)
+    best_known_response = staticmethod(plainest_summary)
 
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
         """Write one token; with `vector_reward` the reward is (2,) float32."""
@@ -265,6 +272,7 @@ class MultiObjectiveVectorEnv(TokenVectorEnv):
     default_kwargs = summarize.DEFAULTS
     reward_space = _reward_space()
     reward_dim = len(OBJECTIVES)
+    best_known_response = staticmethod(plainest_summary)
 
     def step(self, actions: Any) -> VectorStep:
         """Write one token in every row; with `vector_reward` rewards are (N, 2) float32."""

@@ -1,10 +1,10 @@
 """Better policies earn more: gold of the best known policy, of the reference and at random.
 
 The best known policy is the environment's `best_known_action()`, where it has one, what is best by
-its exact `optimal_q` (S, A), or the first human reference of each prompt, written token by token.
-The reference is the environment's `reference_action()`, or its language model, sampled. Gold is
-`gold_score` of the last info; where a task has none, its `score`, and where there is no score
-either, the sum of the rewards.
+its exact `optimal_q` (S, A), its `best_known_response(prompt)`, or the first human reference of
+each prompt; responses are written token by token. The reference is the environment's
+`reference_action()`, or its language model, sampled. Gold is `gold_score` of the last info; where a
+task has none, its `score`, and where there is no score either, the sum of the rewards.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from textgym.models.sampling import action_logits, sample
 from textgym.rollout import rollout
 from textgym.testing.case import Case, random_actions
 from textgym.tokenizer import end_token
+from textgym.types import Prompt
 
 Act = Callable[[Any], Any]
 
@@ -102,7 +103,7 @@ def measure_gold(case: Case, num_episodes: int = 64) -> GoldOrder:
 
 
 def written_references(envs: Any, prompt_ids: list[int]) -> Callable[[np.ndarray], Any] | None:
-    """Return what writes the first reference of prompt `prompt_ids[i]` in row i.
+    """Return what writes the best known response to prompt `prompt_ids[i]` in row i.
 
     Args:
         envs: A vector text environment of as many rows, reset to these prompts.
@@ -115,19 +116,19 @@ def written_references(envs: Any, prompt_ids: list[int]) -> Callable[[np.ndarray
         AssertionError: A reference has a token that is no action.
     """
     core = envs.unwrapped
-    prompts = [core.task.prompts[index] for index in prompt_ids]
-    if not all(prompt.references for prompt in prompts):
+    texts = [_best_text(core, core.task.prompts[index]) for index in prompt_ids]
+    if not all(texts):
         return None
     action_of = {int(token): action for action, token in enumerate(core.action_tokens)}
     written = []
-    for prompt in prompts:
-        tokens = [*_tokens_of(prompt.references[0], core), *end_token(core.tokenizer)]
+    for text in texts:
+        tokens = [*_tokens_of(text, core), *end_token(core.tokenizer)]
         unknown = [token for token in tokens if token not in action_of]
-        assert not unknown, f"tokens {unknown} of {prompt.references[0]!r} are no actions"
+        assert not unknown, f"tokens {unknown} of {text!r} are no actions"
         written.append([action_of[token] for token in tokens])
 
-    is_over = np.zeros(len(prompts), dtype=bool)
-    last_steps = np.full(len(prompts), -1)
+    is_over = np.zeros(len(texts), dtype=bool)
+    last_steps = np.full(len(texts), -1)
 
     def act(observations: np.ndarray) -> np.ndarray:
         nonlocal is_over, last_steps
@@ -139,6 +140,13 @@ def written_references(envs: Any, prompt_ids: list[int]) -> Callable[[np.ndarray
         return np.where(is_over, core.action_masks().argmax(axis=1), chosen)
 
     return act
+
+
+def _best_text(core: Any, prompt: Prompt) -> str:
+    """Return the best response that is known, empty where none is."""
+    if hasattr(core, "best_known_response"):
+        return core.best_known_response(prompt)
+    return prompt.references[0] if prompt.references else ""
 
 
 def _tokens_of(text: str, core: Any) -> list[int]:

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.task", "textgym.task_parts", "textgym.task_models"),
     ("textgym.mdp_rows", "textgym.masked_reference", "textgym.prompt_choice"),
     ("textgym.response_end", "textgym.turn_taking", "textgym.scoring"),
-    ("textgym.token_mdp", "textgym.pending_rewards", "textgym.token_payments"),
+    ("textgym.token_mdp", "textgym.paid_rows", "textgym.pending_rewards", "textgym.token_payments"),
     ("textgym.vector_info", "textgym.row_info"),
     ("textgym.row_groups", "textgym.row_generators", "textgym.rendering"),
     ("textgym.env_parts", "textgym.token_env", "textgym.vector_env"),

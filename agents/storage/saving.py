@@ -201,11 +201,11 @@ class SavedAsFolder(SequenceRollouts):
                 row.bit_generator.state = state
             # The coming reset must draw on, not start again from the seed.
             self.env.unwrapped._reset_seeds()
-        is_moving = self.kl_controller and not isinstance(self.kl_controller, FixedKLController)
-        if is_moving and record["kl_controller"]:
-            for name, value in record["kl_controller"].items():
-                setattr(self.kl_controller, name, float(value))
-            self.env.env_method("set_kl_coef", self.kl_controller.kl_coef)
+        controller = self.kl_controller
+        if controller is not None and not isinstance(controller, FixedKLController):
+            for name, value in (record["kl_controller"] or {}).items():
+                setattr(controller, name, float(value))
+            self.env.env_method("set_kl_coef", controller.kl_coef)
         restore_environment(folder, self)
 
     def set_parameters(

@@ -42,9 +42,10 @@ class _Shaping:
                 f"somebody would be asked about every unfinished response: expected a potential, "
                 f"or a reward that is computed, got {reward.name!r}"
             )
-        self.core, self.kind, self.gamma, self.weight = core, kind, gamma, weight
+        self.core: Any = core
+        self.kind, self.gamma, self.weight = kind, gamma, weight
         self._potential = potential
-        self.seen = np.zeros(len(core.get_state()))  # the potential of each row's state
+        self.seen = np.zeros(getattr(core, "num_envs", 1))  # the potential of each row's state
 
     def look(self, rows: Sequence[int]) -> None:
         """Take note of the potential of the states in these rows, unfinished responses all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 
 from tests.textgym.wrappers.conftest import SAY_A, responses
 from tests.two_turns import ENV_ID as TWO_TURNS
+from textgym.agents import PPO
 from textgym.testing import Case
 from textgym.testing.run_checks import played
 from textgym.types import Episode
-from textgym.wrappers import PotentialShaping, VectorPotentialShaping
+from textgym.wrappers import PotentialShaping, VectorPotentialShaping, VectorRecordEpisodes
 
 GAMMA = 0.9
 
@@ -159,3 +161,23 @@ def test_a_teacher_is_not_asked_about_every_prefix(
     )
     with pytest.raises(ValueError, match="somebody would be asked about every unfinished response"):
         PotentialShaping(env)
+
+
+def test_an_agent_is_paid_at_every_step(tmp_path: Path) -> None:
+    """Our PPO defers rewards where it can; what wrappers add it must be given step by step."""
+    file = tmp_path / "episodes.jsonl"
+    shaped = VectorPotentialShaping(gym.make_vec("Probe-Copy-v0", num_envs=8))
+    agent = PPO(
+        "TransformerPolicy", VectorRecordEpisodes(shaped, file), preset="probe", seed=0, n_epochs=1
+    )
+    agent.learn(64)
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    assert len(lines) >= 16 and any(any(line["rewards"][:-1]) for line in lines)
+    for line in lines:
+        copied = line["prompt"].split()[:-1]
+        said = line["response"].split()
+        is_right = [one == other for one, other in zip(copied, said, strict=True)]
+        # A third for each right letter as soon as it is said; the last step is paid by the score,
+        # and gives the potential back.
+        assert line["rewards"][:-1] == pytest.approx([x / 3 for x in is_right[:-1]])
+        assert line["rewards"][-1] == pytest.approx(is_right[-1] / 3)

@@ -141,6 +141,16 @@ class PolicyNetworks(ActorCriticPolicy):
             with th.no_grad():
                 self.value_head.weight.copy_(weight)
 
+    @property
+    def knows_no_values(self) -> bool:
+        """Whether the critic gives 0 to every state, as one does that was never trained."""
+        return not bool(self.value_head.weight.any() or self.value_head.bias.any())
+
+    def begin_values_at(self, value: float) -> None:
+        """Give a critic that knows nothing one value for every state."""
+        with th.no_grad():
+            self.value_head.bias.fill_(value)
+
     def _build_language_model(self) -> Any:
         self.adapter_config: Any = None
         if self._lora_settings is None:

@@ -7,7 +7,7 @@ action tokens. A *segment* is the part of one episode that one rollout saw, with
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 import numpy as np
 import torch as th
@@ -204,14 +204,40 @@ class SequenceRolloutBuffer(RolloutBuffer):
         self._leave_out_unanswered()
         if self.whiten_rewards and self.is_valid.any():
             self.rewards[self.is_valid] = whiten(self.rewards[self.is_valid], shift_mean=False)
+        self._fill_advantages(np.asarray(last_values).reshape(-1), self.gae_lambda)
+
+    def begin_values_at_mean(
+        self, last_values: np.ndarray, cuts: Iterable[tuple[int, int]] = ()
+    ) -> float:
+        """Give a critic that knows nothing the mean of what its steps were followed by.
+
+        Called after `compute_returns_and_advantage` with values that are all 0; the advantages
+        follow.
+
+        Args:
+            last_values: (N,) V of the observations after the last step, 0.
+            cuts: Row and step of episodes that were cut, after which the critic's word is paid.
+
+        Returns:
+            The value of every state from now on: the mean return of the steps within the rollout.
+        """
+        self._fill_advantages(last_values, gae_lambda=1.0)
+        mean = float(self.returns.mean()) if self.is_valid.any() else 0.0
+        self.step_values[self.is_valid] += np.float32(mean)
+        for row, step in cuts:
+            self.rewards[row, step] += self.gamma * mean
+        self._fill_advantages(last_values + np.float32(mean), self.gae_lambda)
+        return mean
+
+    def _fill_advantages(self, last_values: np.ndarray, gae_lambda: float) -> None:
         self.advantages = np.ascontiguousarray(
             generalized_advantages(
                 self.rewards.T,
                 self.step_values.T,
                 self.is_end.T,
-                np.asarray(last_values).reshape(-1),
+                last_values,
                 gamma=self.gamma,
-                gae_lambda=self.gae_lambda,
+                gae_lambda=gae_lambda,
             ).T
         )
 

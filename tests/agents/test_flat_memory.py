@@ -18,6 +18,8 @@ MakeEnv = Callable[..., Any]
 ROWS, STEPS = 4, 2000
 # Between the middle and the end of a run. A number kept per row and step would be 128 KiB.
 ALLOWED_BYTES = 64 * 1024
+# What is open when a rollout begins differs by a few; one tensor kept per rollout would be twenty.
+ALLOWED_TENSORS = 5
 
 
 def held() -> tuple[int, int]:
@@ -55,7 +57,7 @@ def test_predict_and_step_hold_nothing_back(
             marks.append(held())
     (middle, tensors), (end, tensors_at_end) = marks
     assert end - middle < ALLOWED_BYTES
-    assert tensors_at_end <= tensors
+    assert tensors_at_end <= tensors + ALLOWED_TENSORS
 
 
 class Marks(BaseCallback):
@@ -82,4 +84,4 @@ def test_learning_holds_nothing_back(make_text_env: MakeEnv, traced: None) -> No
     agent.learn((STEPS + 50) * ROWS, callback=marks)
     (middle, tensors), (end, tensors_at_end) = (marks.seen[step] for step in (STEPS // 2, STEPS))
     assert end - middle < ALLOWED_BYTES
-    assert tensors_at_end <= tensors
+    assert tensors_at_end <= tensors + ALLOWED_TENSORS

@@ -420,3 +420,31 @@ def test_environments_left_deferred(make_text_env: MakeEnv) -> None:
     agent.learn(1)
     assert env.reward_timing == "deferred"
     assert gym.vector.VectorEnv in type(env).__mro__
+
+
+def test_a_critic_that_knows_nothing_begins_at_the_mean_return(make_text_env: MakeEnv) -> None:
+    """A score far from 0 is no reason to pull the trunk: the head's bias starts there."""
+    env = CutAfter(make_text_env(min_new_tokens=4, kl_coef=0.0))
+    agent = PPO("TransformerPolicy", env, n_steps=3, gamma=0.5, gae_lambda=0.7, seed=0)
+
+    def note(a: PPO) -> tuple[Any, ...]:
+        bias = float(a.policy.value_head.bias.item())
+        return buffer_of(a), a.rollout_buffer.is_end.copy(), bias
+
+    env.step = lambda actions, step=env.step: _paid(step(actions), 8.0)  # type: ignore[method-assign]
+    watch = Watch(note)
+    agent.learn(1, callback=watch)
+    arrays, is_end, bias = watch.seen[0]
+    assert is_end[:, 2].all()
+    # Each row pays 8, 8, 8 and is cut: 8 + 4 + 2, 8 + 4 and 8 follow the steps.
+    assert bias == pytest.approx((14 + 12 + 8) / 3, abs=1e-3)
+    np.testing.assert_allclose(arrays["step_values"], bias, atol=1e-3)
+    # Behind the cut the critic's word is paid; its advantage, then the ones before by hand.
+    last = 8 + 0.5 * bias - bias
+    np.testing.assert_allclose(arrays["advantages"][:, 2], last, atol=1e-3)
+    np.testing.assert_allclose(arrays["advantages"][:, 1], last + 0.5 * 0.7 * last, atol=1e-3)
+
+
+def _paid(result: Any, reward: float) -> Any:
+    obs, rewards, *rest = result
+    return obs, np.full_like(rewards, reward), *rest

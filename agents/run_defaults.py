@@ -31,7 +31,7 @@ PRESETS: Mapping[str, str] = {
     "Probe-IncreasingNumbers-v0": "probe-increasing",
     "Probe-ValueOnly-v0": "probe",
     "Probe-ExactKL-v0": "probe-exact-kl",
-    "PromptBandit-v0": "probe",
+    "PromptBandit-v0": "bandit",
 }
 FALLBACK_PRESET = "textgym"
 

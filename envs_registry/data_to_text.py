@@ -35,8 +35,8 @@ Data:
     splits share no record. A million in "train", ten thousand each in "validation" and "test".
     Careful people wrote the references; the bundled model learned from people in a hurry, who leave
     fields out, misread and invent.
-    The bundled reward model is weak: it agrees with gold on .648 [.624, .671] of held-out pairs
-    (card.json). No PPO run is known that raises gold against it.
+    The bundled reward model agrees with gold on .820 [.778, .857] of held-out pairs
+    (card.json).
 
 Version history:
     v0: first version.

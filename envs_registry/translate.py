@@ -36,8 +36,8 @@ Data:
     splits share no sentence. A million in "train", ten thousand each in "validation" and "test".
     Careful people wrote the references; the bundled model learned from translators in a hurry, who
     misread words and numbers and slip in agreement.
-    The bundled reward model is weak: it agrees with gold on .687 [.619, .748] of held-out pairs
-    (card.json). No PPO run is known that raises gold against it.
+    The bundled reward model agrees with gold on .866 [.829, .897] of held-out pairs
+    (card.json).
 
 Version history:
     v0: first version.

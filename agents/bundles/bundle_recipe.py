@@ -68,8 +68,8 @@ class BundleRecipe:
         sft_batch_tokens: Padded tokens per optimiser step.
         sft_learning_rate: Highest rate.
         sft_loss_on: "response" or "all".
-        sft_optimizer: "adamw", or "muon", by which small models learn to copy from prompts in a
-            third of the items; see `OptimizerConfig`.
+        sft_optimizer: "adamw", or "muon", by which small models learn to copy from prompts out of
+            fewer items; see `OptimizerConfig`.
         n_comparison_prompts: Prompts whose sampled responses are compared.
         responses_per_prompt: Samples for each, all compared with each other; at least 2.
         compare_people: Compare each prompt's samples also with what two people wrote: the one whom

@@ -2,7 +2,7 @@
 
 Muon makes each matrix's update (nearly) orthogonal, so that directions which few items ask for
 move as fast as the common ones (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
-Small models that must learn to copy from their prompt get there in a third of the items.
+Small models that must learn to copy from their prompt get there from fewer items.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
+from textgym.agents.bundles.bundle_card import bundle_card, folder_bytes
 from textgym.agents.bundles.bundle_measures import Measured, measure_bundle
 from textgym.agents.bundles.bundle_recipe import STAGES, BundleRecipe, stages_after_change
 from textgym.agents.bundles.comparisons import (
@@ -158,7 +159,7 @@ class _Build:
             build[name]()
             self.seconds[name] = round(time.monotonic() - start, 1)
             save_json(self.work / "seconds.json", self.seconds)
-        card = self.card(command)
+        card = bundle_card(self.recipe, self.work, self.seconds, command)
         save_folder(folder, lambda target: self._fill(target, card))
         return card
 
@@ -345,36 +346,6 @@ class _Build:
         )
         save_json(self.work / "measures.json", measured)
 
-    def card(self, command: str) -> dict[str, Any]:
-        """How the bundle was built and what was measured."""
-        sft = load_json(self.work / "sft" / "results.json")
-        reward = load_json(self.work / "reward" / "results.json")
-        train, held = (load_comparisons(self.work / n) for n in ("comparisons", "held_out"))
-        return {
-            "env_id": self.recipe.env_id,
-            "command": command,
-            "recipe": asdict(self.recipe),
-            "versions": {"torch": torch.__version__, "numpy": np.__version__},
-            "bytes": folder_bytes(self.work / "export"),
-            "minutes": {name: round(s / 60, 1) for name, s in self.seconds.items()},
-            "supervised": {
-                "n_parameters": sft["n_parameters"],
-                "n_pairs": sft["n_train"],
-                "steps": sft["progress"]["step"],
-                "held_out_loss": sft["held_out_loss"],
-                "perplexity": sft["perplexity"],
-            },
-            "comparisons": {
-                "n_train": len(train.pairs),
-                "n_train_ties_left_out": train.n_ties,
-                "n_held_out": len(held.pairs),
-                "n_held_out_ties_left_out": held.n_ties,
-                "gold_std": train.gold_std,
-            },
-            "normalisation": {"gain": reward["gain"], "bias": reward["bias"]},
-            "measured": load_json(self.work / "measures.json"),
-        }
-
     def _fill(self, target: Path, card: dict[str, Any]) -> None:
         for name in (REFERENCE_MODEL, REWARD_MODEL):
             shutil.copytree(self.work / "export" / name, target / name)
@@ -382,8 +353,3 @@ class _Build:
             if file.is_file():
                 os.chmod(file, 0o644)  # safetensors are written for their owner only
         save_json(target / CARD, card)
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files of a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

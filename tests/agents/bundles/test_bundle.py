@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from textgym.agents.bundles.bundle import build_bundle, folder_bytes
+from textgym.agents.bundles.bundle import build_bundle
+from textgym.agents.bundles.bundle_card import folder_bytes
 from textgym.agents.bundles.bundle_recipe import STAGES, BundleRecipe, stages_after_change
 from textgym.agents.bundles.comparisons import load_comparisons
 from textgym.agents.storage.checkpoint import load_json, open_folder

@@ -259,6 +259,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="RLHF",
         summary="Read a stream of words and decide what it says: early and right pays most",
     ),
+    EnvRow(
+        id="RLHF-Dialogue-v0",
+        entry_point="textgym.envs_registry.dialogue:DialogueEnv",
+        vector_entry_point="textgym.envs_registry.dialogue:DialogueVectorEnv",
+        family="token",
+        suite="RLHF",
+        summary="A service desk over several turns: the customer answers, is served or leaves",
+    ),
 )
 
 

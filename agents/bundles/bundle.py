@@ -46,7 +46,7 @@ from textgym.models.reward_model import ScoreScale, write_score_scale
 from textgym.prompts import PromptSource
 from textgym.rewards.base import RewardFn, score_episodes
 from textgym.tokenizer import load_tokenizer, train_sentencepiece
-from textgym.types import Prompt
+from textgym.types import Episode, Prompt
 
 MAX_BYTES = 6_000_000
 REFERENCE_MODEL, REWARD_MODEL, CARD = "reference_model", "reward_model", "card.json"
@@ -277,27 +277,29 @@ class _Build:
             eval_every=500,
             seed=recipe.seed,
         )
+        is_played = bool(recipe.max_reply_tokens)
+        fresh = self._fresh_samples() if is_played or not recipe.reward_token_aggregate else None
         train_reward_model(
             config,
             load_comparisons(self.work / "comparisons").pairs,
             load_comparisons(self.work / "held_out").pairs,
             output=self.work / "reward",
-            normalise_on=None if recipe.reward_token_aggregate else self._fresh_samples(),
+            normalise_on=fresh and [e.prompt_ids + e.response_ids for e in fresh],
+            response_starts=fresh and [len(e.prompt_ids) for e in fresh],
             progress=self.progress,
         )
 
-    def _fresh_samples(self) -> list[tuple[int, ...]]:
-        """Whole sequences to normalise on, from prompts that nothing was trained on."""
+    def _fresh_samples(self) -> list[Episode]:
+        """Episodes to normalise on, from prompts that nothing was trained on."""
         recipe = self.recipe
         first = recipe.n_sft_posts + recipe.n_comparison_prompts
-        fresh = self.source.sampled(
+        return self.source.sampled(
             self._reference,
             [self.train[first + i] for i in range(recipe.n_normalisation)],
             replace(recipe.sampling, seed=recipe.seed + 3),
             "train",
             "samples to normalise on",
         )
-        return [episode.prompt_ids + episode.response_ids for episode in fresh]
 
     def export(self) -> None:
         """Round both models to float16."""

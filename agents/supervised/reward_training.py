@@ -25,7 +25,7 @@ from textgym.tokenizer import Tokenizer, load_tokenizer
 TokenIds = tuple[int, ...]
 _UNKNOWN_STARTS = (
     "a score that is made of the response's tokens needs to know where responses begin: expected "
-    "normalise_on=None (and config.reference_model)"
+    "response_starts=, or normalise_on=None (and config.reference_model)"
 )
 
 
@@ -104,6 +104,7 @@ def train_reward_model(
     *,
     output: str | Path,
     normalise_on: Sequence[TokenIds] | None = None,
+    response_starts: Sequence[int] | None = None,
     progress: bool = False,
 ) -> RewardTrainingResult:
     """Train, normalise, evaluate and save; an interrupted run in the same folder is continued.
@@ -115,13 +116,14 @@ def train_reward_model(
         output: Gets `model/` (an ordinary Hugging Face folder with `textgym.json`), `training/`
             and `results.json`.
         normalise_on: Whole sequences (prompt and response ids) of the reference policy; None
-            samples or chooses them as `config` says, as it must with `token_aggregate`.
+            samples or chooses them as `config` says.
+        response_starts: Where their responses begin; needed with `token_aggregate`.
         progress: Show a bar with the time left.
 
     Raises:
         ValueError: No comparisons, a model that cannot be loaded, or one without a tokenizer.
     """
-    _check(config, pairs, held_out, normalise_on)
+    _check(config, pairs, held_out, normalise_on, response_starts)
     output = Path(output)
     if held_out is None:
         pairs, held_out = split_by_prompt(pairs, config.held_out_fraction, config.seed)
@@ -138,7 +140,7 @@ def train_reward_model(
         label="reward model",
         progress=progress,
     )
-    starts: list[int] = []
+    starts = list(response_starts or ())
     if normalise_on is None:
         normalise_on, starts = _normalisation_sequences(
             config, pairs, objective, tokenizer, progress
@@ -164,6 +166,7 @@ def _check(
     pairs: Sequence[PreferencePair],
     held_out: Sequence[PreferencePair] | None,
     normalise_on: Sequence[TokenIds] | None,
+    response_starts: Sequence[int] | None,
 ) -> None:
     if not pairs or (held_out is not None and not held_out):
         raise ValueError("expected at least one comparison on each side, got 0")
@@ -172,7 +175,7 @@ def _check(
             f"expected comparisons with a winner, got a single class: {len(pairs)} ties, from "
             "which no reward can be learned"
         )
-    if config.token_aggregate is not None and normalise_on is not None:
+    if config.token_aggregate is not None and normalise_on is not None and response_starts is None:
         raise ValueError(f"{_UNKNOWN_STARTS}, got token_aggregate={config.token_aggregate!r}")
 
 

@@ -148,6 +148,21 @@ def test_a_mean_is_normalised_to_mean_0_and_deviation_1(tmp_path, tiny_model_fol
     assert abs(np.mean(means)) < 0.7 and 0.5 < np.std(means) < 2
 
 
+def test_a_sum_is_normalised_on_sequences_whose_responses_begin_where_it_is_told(
+    tmp_path, tiny_model_folder
+):
+    config = settings(tiny_model_folder, token_aggregate="sum", max_steps=2)
+    rng = np.random.default_rng(1)
+    sequences = [tuple(rng.integers(4, 320, 9).tolist()) for _ in range(40)]
+    starts = rng.integers(1, 6, 40).tolist()
+    result = train_reward_model(
+        config, nice_pairs(), output=tmp_path, normalise_on=sequences, response_starts=starts
+    )
+    tokens = SequenceScorer(result.folder, "cpu").token_rewards(sequences, starts)
+    assert [len(found) for found in tokens] == [9 - start for start in starts]
+    assert np.std([found.sum() for found in tokens]) == pytest.approx(1, abs=1e-3)
+
+
 def test_bad_settings_are_named(tmp_path, tiny_model_folder):
     with pytest.raises(ValueError, match="token_aggregate must be one of .*got 'max'"):
         settings(tiny_model_folder, token_aggregate="max")

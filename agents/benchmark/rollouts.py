@@ -23,18 +23,7 @@ def known_rollouts(env_id: str, family: str) -> dict[str, Rollouts]:
     Of text these answer prompts 0, 1, … of the validation split; what is not known is left out.
     """
     if family == "token":
-        envs: Any = text_envs(env_id)
-        prompt_ids = first_prompts(envs)
-        policies = {
-            "random": (None, True),
-            "reference": (sampled_reference(envs, seed=0), False),
-            "best_known": (written_references(envs, prompt_ids), False),
-        }
-        return {
-            name: text_rollouts(envs, policy)
-            for name, (policy, is_none_fine) in policies.items()
-            if policy is not None or is_none_fine
-        }
+        return _known_of_text(env_id)
     env = shown(Case(id=env_id, family=family))
     draw, core = random_actions(env, seed=0), env.unwrapped
     found = {"random": step_rollouts(env, lambda observation: draw())}
@@ -43,6 +32,20 @@ def known_rollouts(env_id: str, family: str) -> dict[str, Rollouts]:
         found["reference"] = step_rollouts(env, lambda observation: reference())
     best = best_policy(core)
     return found if best is None else {**found, "best_known": step_rollouts(env, best)}
+
+
+def _known_of_text(env_id: str) -> dict[str, Rollouts]:
+    envs: Any = text_envs(env_id)
+    found = {"random": text_rollouts(envs, None)}
+    model = sampled_reference(envs, seed=0)
+    if model is not None:
+        found["reference"] = text_rollouts(envs, model)
+    single: Any = gym.make(env_id, split="validation", kl_coef=0.0)
+    best = best_policy(single.unwrapped)
+    if best is not None:
+        return {**found, "best_known": text_rollouts(single, best)}
+    written = written_references(envs, first_prompts(envs))
+    return found if written is None else {**found, "best_known": text_rollouts(envs, written)}
 
 
 def text_envs(env_id: str) -> gym.vector.VectorEnv:

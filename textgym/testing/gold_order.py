@@ -85,8 +85,6 @@ def measure_gold(case: Case, num_episodes: int = 64) -> GoldOrder:
     if case.family != "token":
         return _of_single_steps(case, num_episodes)
     core: Any = case.make().unwrapped
-    if hasattr(core, "best_known_action"):
-        return _of_single_steps(case, num_episodes)
     # Gold alone is looked at: where it is the reward too, no reward model has to read along.
     reward = {"reward": "gold"} if core.task.gold is not None else {}
     envs: Any = case.make_vec(num_envs=num_episodes, kl_coef=0.0, **reward)
@@ -96,10 +94,14 @@ def measure_gold(case: Case, num_episodes: int = 64) -> GoldOrder:
         episodes = rollout(envs, policy, num_episodes, seed=case.seed, prompt_ids=prompt_ids)
         return [float(e.score if e.gold_score is None else e.gold_score) for e in episodes]  # type: ignore[arg-type]
 
-    human, model = written_references(envs, prompt_ids), sampled_reference(envs, case.seed)
-    policies = {"best_known": human, "reference": model}
-    known = {name: golds(policy) for name, policy in policies.items() if policy is not None}
-    return GoldOrder.of({**known, "random": golds(None)})
+    model = sampled_reference(envs, case.seed)
+    found = {} if model is None else {"reference": golds(model)}
+    if hasattr(core, "best_known_action"):
+        steps = _of_single_steps(case, num_episodes, num_prompts=len(core.task.prompts))
+        return GoldOrder.of({**steps.episodes, **found})
+    human = written_references(envs, prompt_ids)
+    found |= {} if human is None else {"best_known": golds(human)}
+    return GoldOrder.of({**found, "random": golds(None)})
 
 
 def written_references(envs: Any, prompt_ids: list[int]) -> Callable[[np.ndarray], Any] | None:
@@ -184,7 +186,7 @@ def _lengths(observations: np.ndarray, core: Any) -> np.ndarray:
     return (observations < core.vocab_size).sum(axis=1)
 
 
-def _of_single_steps(case: Case, num_episodes: int) -> GoldOrder:
+def _of_single_steps(case: Case, num_episodes: int, *, num_prompts: int | None = None) -> GoldOrder:
     env: Any = case.make()
     core = env.unwrapped
 
@@ -197,7 +199,7 @@ def _of_single_steps(case: Case, num_episodes: int) -> GoldOrder:
     }
     return GoldOrder.of(
         {
-            name: episode_golds(env, act, case.seed, num_episodes)
+            name: episode_golds(env, act, case.seed, num_episodes, num_prompts=num_prompts)
             for name, act in policies.items()
             if act is not None
         }
@@ -213,7 +215,9 @@ def best_policy(core: Any) -> Act | None:
     return None
 
 
-def episode_golds(env: Any, act: Act, seed: int, num_episodes: int) -> list[float]:
+def episode_golds(
+    env: Any, act: Act, seed: int, num_episodes: int, *, num_prompts: int | None = None
+) -> list[float]:
     """Play episodes one after the other and return the gold of each.
 
     Args:
@@ -221,10 +225,12 @@ def episode_golds(env: Any, act: Act, seed: int, num_episodes: int) -> list[floa
         act: From an observation to an action.
         seed: Of the first reset.
         num_episodes: How many, at least 1.
+        num_prompts: Of a text environment, whose prompts 0, 1, … are then answered; None: drawn.
     """
     golds = []
     for index in range(num_episodes):
-        observation, _ = env.reset(seed=seed if index == 0 else None)
+        options = None if num_prompts is None else {"prompt_id": index % num_prompts}
+        observation, _ = env.reset(seed=seed if index == 0 else None, options=options)
         total, is_end = 0.0, False
         while not is_end:
             observation, reward, terminated, truncated, info = env.step(act(observation))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 STEPS: Mapping[str, int] = {
     "RLHF-Summarize-v0": 180_000,
     "RLHF-Dialogue-v0": 131_072,
-    "RLHF-QA-v0": 131_072,
+    "RLHF-QA-v0": 98_304,
     "RLHF-NER-v0": 131_072,
     "RLHF-Recommend-v0": 131_072,
     "RLHF-Monitor-v0": 131_072,
@@ -28,8 +28,9 @@ STEPS: Mapping[str, int] = {
 }
 FALLBACK_STEPS = 300_000
 
-# PPO's, for environments without a model to begin with.
+# PPO's, for environments without a model to begin with, or with very short responses.
 PRESETS: Mapping[str, str] = {
+    "RLHF-QA-v0": "short-responses",
     "Probe-Constant-v0": "probe",
     "Probe-Copy-v0": "probe",
     "Probe-Parity-v0": "probe-parity",

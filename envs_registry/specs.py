@@ -267,6 +267,14 @@ ENVIRONMENTS: tuple[EnvRow, ...] = (
         suite="RLHF",
         summary="A service desk over several turns: the customer answers, is served or leaves",
     ),
+    EnvRow(
+        id="RLHF-QA-v0",
+        entry_point="textgym.envs_registry.qa:QAEnv",
+        vector_entry_point="textgym.envs_registry.qa:QAVectorEnv",
+        family="token",
+        suite="RLHF",
+        summary="Answer a question from a passage, briefly, or say that it isn't there",
+    ),
 )
 
 

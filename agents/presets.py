@@ -111,8 +111,8 @@ PPO_PRESETS: dict[str, PPOPreset] = {
         policy_kwargs={"value": "separate", "value_init": "reward_model"},
         env_kwargs={"missing_eos_score": -1.0},
     ),
-    # Answers of a few tokens: rollouts of twice their length hold too little. On RLHF-QA-v0 gold rose
-    # from .32 to .47 with them and fell to .36; with these it rose to .50 and stayed there.
+    # Answers of a few tokens: rollouts of twice their length hold too little. On RLHF-QA-v0 gold
+    # rose from .32 to .47 with them and fell to .36; with these it rose to .50 and stayed there.
     "short-responses": PPOPreset(n_steps=96),
     "probe": _PROBE,
     # No token tells anything by itself: with one layer and no bonus the policy settled on one

@@ -113,10 +113,8 @@ def train_reward_model(
         config: Model and training.
         pairs: At least one comparison.
         held_out: Comparisons that are only evaluated; None splits them off by prompt.
-        output: Gets `model/` (an ordinary Hugging Face folder with `textgym.json`), `training/`
-            and `results.json`.
-        normalise_on: Whole sequences (prompt and response ids) of the reference policy; None
-            samples or chooses them as `config` says.
+        output: Gets `model/` (Hugging Face's, with `textgym.json`), `training/`, `results.json`.
+        normalise_on: Whole sequences (prompt and response ids) of the reference; None: `config`'s.
         response_starts: Where their responses begin; needed with `token_aggregate`.
         progress: Show a bar with the time left.
 

@@ -278,14 +278,14 @@ class _Build:
             seed=recipe.seed,
         )
         is_played = bool(recipe.max_reply_tokens)
-        fresh = self._fresh_samples() if is_played or not recipe.reward_token_aggregate else None
+        fresh = self._fresh_samples() if is_played or not recipe.reward_token_aggregate else []
         train_reward_model(
             config,
             load_comparisons(self.work / "comparisons").pairs,
             load_comparisons(self.work / "held_out").pairs,
             output=self.work / "reward",
-            normalise_on=fresh and [e.prompt_ids + e.response_ids for e in fresh],
-            response_starts=fresh and [len(e.prompt_ids) for e in fresh],
+            normalise_on=[e.prompt_ids + e.response_ids for e in fresh] or None,
+            response_starts=[len(e.prompt_ids) for e in fresh],
             progress=self.progress,
         )
 

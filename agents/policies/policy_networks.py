@@ -142,9 +142,10 @@ class PolicyNetworks(ActorCriticPolicy):
                 self.value_head.weight.copy_(weight)
 
     @property
-    def knows_no_values(self) -> bool:
-        """Whether the critic gives 0 to every state, as one does that was never trained."""
-        return not bool(self.value_head.weight.any() or self.value_head.bias.any())
+    def has_fresh_shared_head(self) -> bool:
+        """Whether a critic on the policy's own trunk was never trained: 0 for every state."""
+        is_trained = self.value_head.weight.any() or self.value_head.bias.any()
+        return self.value_model is None and not bool(is_trained)
 
     def begin_values_at(self, value: float) -> None:
         """Give a critic that knows nothing one value for every state."""

@@ -219,7 +219,7 @@ class SequenceRollouts(SequenceParts):
             buffer.rewards[row, step] += value
         self._record_rollout(buffer, record, episodes)
         buffer.compute_returns_and_advantage(last_values, self._last_episode_starts)  # type: ignore[arg-type]
-        if self.policy.knows_no_values:
+        if self.policy.has_fresh_shared_head:
             # Else the loss would pull the whole trunk towards the mean before anything else.
             cuts = [(row, step) for row, step, _ in record.bootstraps]
             self.policy.begin_values_at(buffer.begin_values_at_mean(last_values, cuts))

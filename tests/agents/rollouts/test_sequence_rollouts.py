@@ -422,7 +422,7 @@ def test_environments_left_deferred(make_text_env: MakeEnv) -> None:
     assert gym.vector.VectorEnv in type(env).__mro__
 
 
-def test_a_critic_that_knows_nothing_begins_at_the_mean_return(make_text_env: MakeEnv) -> None:
+def test_a_fresh_critic_on_a_shared_trunk_begins_at_the_mean_return(make_text_env: MakeEnv) -> None:
     """A score far from 0 is no reason to pull the trunk: the head's bias starts there."""
     env = CutAfter(make_text_env(min_new_tokens=4, kl_coef=0.0))
     agent = PPO("TransformerPolicy", env, n_steps=3, gamma=0.5, gae_lambda=0.7, seed=0)

@@ -38,8 +38,9 @@ from textgym.agents.storage.checkpoint import (
     save_folder,
     save_json,
 )
+from textgym.agents.supervised.model_files import save_language_model
 from textgym.agents.supervised.reward_training import RewardTrainingConfig, train_reward_model
-from textgym.agents.supervised.sft import SFTConfig, save_language_model, train_sft
+from textgym.agents.supervised.sft import SFTConfig, train_sft
 from textgym.agents.supervised.text_data import TextPair, pairs_from_prompts, symbol_pair
 from textgym.models.loading import resolve_device
 from textgym.models.reward_model import ScoreScale, write_score_scale
@@ -244,7 +245,7 @@ class _Build:
         written: Sequence[Prompt] = (),
     ) -> Comparisons:
         """Compare a prompt's sampled responses with each other and with what people wrote."""
-        recipe, tokenizer = self.recipe, load_tokenizer(self.work / "tokenizer")
+        recipe, tokenizer = self.recipe, load_tokenizer(self._reference)
         episodes = self.source.sampled(
             self._reference,
             [prompt for prompt in prompts for _ in range(recipe.responses_per_prompt)],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +15,11 @@ import gymnasium as gym
 
 from textgym.agents.bundles.comparisons import Sampling, sample_episodes
 from textgym.agents.evaluation.policy_sources import language_model_policy
-from textgym.agents.supervised.sft import encode_turns, end_token
+from textgym.agents.supervised.language_modelling import encode_turns
 from textgym.agents.supervised.text_data import conversation_pair
 from textgym.models.loading import load_causal_lm
 from textgym.rollout import rollout
-from textgym.tokenizer import Tokenizer, load_tokenizer
+from textgym.tokenizer import Tokenizer, end_token, load_tokenizer
 from textgym.types import Episode, Prompt
 
 
@@ -125,7 +126,7 @@ class PlayedResponses:
             ids, is_action = self._turns(prompt, response, tokenizer)
         else:
             ids = tuple(tokenizer.encode(response))
-            actions = self._actions(tokenizer, sampling)
+            actions = self._actions(str(tokenizer.path), sampling)
             is_action = tuple(token in actions for token in ids)
         return Episode(
             prompt=prompt,
@@ -144,8 +145,9 @@ class PlayedResponses:
         )
         return tuple(ids), tuple(is_action)
 
-    def _actions(self, tokenizer: Any, sampling: Sampling) -> frozenset[int]:
-        core: Any = self._env(tokenizer.path, sampling, "validation").unwrapped
+    @cache  # noqa: B019 - a source lives as long as the build; an environment a person is slow
+    def _actions(self, model: str, sampling: Sampling) -> frozenset[int]:
+        core: Any = self._env(model, sampling, "validation").unwrapped
         return frozenset(core.action_tokens.tolist())
 
     def _env(self, model: str, sampling: Sampling, split: str) -> gym.vector.VectorEnv:

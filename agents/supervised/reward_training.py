@@ -12,15 +12,15 @@ from transformers import PreTrainedModel
 from textgym.agents.reward_learning.ensembles import normalisation
 from textgym.agents.storage.checkpoint import save_folder, save_json
 from textgym.agents.supervised.bradley_terry import BradleyTerry
+from textgym.agents.supervised.model_files import save_language_model
 from textgym.agents.supervised.preference_data import PreferencePair, split_by_prompt
 from textgym.agents.supervised.reference_samples import reference_sequences
 from textgym.agents.supervised.reward_measures import RewardMeasures, reward_measures
 from textgym.agents.supervised.scoring_head import classifier_from, score_sequences
-from textgym.agents.supervised.sft import end_token, save_language_model
 from textgym.agents.supervised.training_loop import LoopConfig, Progress, train
 from textgym.models.loading import resolve_device
 from textgym.models.reward_model import ScoreScale, check_token_aggregate, write_score_scale
-from textgym.tokenizer import Tokenizer, load_tokenizer
+from textgym.tokenizer import Tokenizer, end_token, load_tokenizer
 
 TokenIds = tuple[int, ...]
 _UNKNOWN_STARTS = (

@@ -16,6 +16,7 @@ import textgym.tokenizer as tokenizer_module
 from textgym.tokenizer import (
     SymbolTokenizer,
     TextTokenizer,
+    end_token,
     load_tokenizer,
     train_sentencepiece,
 )
@@ -222,3 +223,16 @@ def test_symbols_are_one_token_each_wherever_they_stand(tmp_path: Path) -> None:
     assert tokenizer.decode(ids) == text
     # What stands between them is the same said in one piece or apart.
     assert tokenizer.encode(" so[Alibi]") == tokenizer.encode(" so") + tokenizer.encode("[Alibi]")
+
+
+def test_end_token_prefers_the_tokenizers_own() -> None:
+    class Own:
+        eos_ids, hf = (3, 9), type("Hf", (), {"eos_token_id": 9})()
+
+    class None_:
+        eos_ids, hf = (3, 9), None
+
+    own: Any = Own()
+    none: Any = None_()
+    assert end_token(own) == (9,)
+    assert end_token(none) == (3,)

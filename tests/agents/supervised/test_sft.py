@@ -1,21 +1,12 @@
-"""Supervised fine-tuning: losses by hand, what is saved, resuming, errors."""
+"""Supervised fine-tuning: how pairs are encoded, what is saved, resuming, errors."""
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from textgym.agents.supervised.sft import (
-    EncodedPair,
-    SFTConfig,
-    encode_pair,
-    encode_turns,
-    end_token,
-    held_out_losses,
-    save_language_model,
-    token_losses,
-    train_sft,
-)
+from textgym.agents.supervised.language_modelling import encode_turns, held_out_losses
+from textgym.agents.supervised.sft import SFTConfig, encode_pair, train_sft
 from textgym.agents.supervised.text_data import TextPair, conversation_pair
 from textgym.intervals import Estimate
 from textgym.tokenizer import load_tokenizer
@@ -24,36 +15,6 @@ FRESH = "scratch:llama,layers=1,width=32,heads=2,positions=64"
 PAIRS = [
     TextPair(prompt=f"my friend {w} home:", response=f" {w} home") for w in ["a", "i", "you", "he"]
 ]
-
-
-def reference_losses(model, pair, first):
-    """Loss of each token from place `first` on, by the library's own full forward."""
-    with torch.no_grad():
-        logits = model(torch.tensor([pair.ids])).logits[0]
-    log_probs = torch.log_softmax(logits, -1)
-    return [-log_probs[t - 1, pair.ids[t]].item() for t in range(first, len(pair.ids))]
-
-
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "qwen2", "opt"])
-def test_token_losses_equal_the_full_forward(make_tiny_model, architecture):
-    model = make_tiny_model(architecture)
-    pairs = [
-        EncodedPair(ids=(5, 6, 7, 8, 9), prompt_length=3),
-        EncodedPair(ids=(9, 2), prompt_length=1),
-        EncodedPair(ids=(4, 4, 4, 7), prompt_length=0),
-    ]
-    with torch.no_grad():
-        losses, rows = token_losses(model, pairs)
-        everything, _ = token_losses(model, pairs, "all")
-    expected = [reference_losses(model, p, max(1, p.prompt_length)) for p in pairs]
-    assert losses.tolist() == pytest.approx(sum(expected, []), abs=1e-5)
-    assert rows.tolist() == [0, 0, 1, 2, 2, 2]
-    expected = [reference_losses(model, p, 1) for p in pairs]
-    assert everything.tolist() == pytest.approx(sum(expected, []), abs=1e-5)
-    sums, counts = held_out_losses(model, pairs, batch_tokens=6)
-    assert counts.tolist() == [2, 1, 3]
-    expected = [sum(reference_losses(model, p, max(1, p.prompt_length))) for p in pairs]
-    assert sums == pytest.approx(np.array(expected), abs=1e-4)
 
 
 def test_encoding_cuts_the_beginning_of_prompts_and_the_end_of_responses(tiny_tokenizer_folder):
@@ -67,25 +28,6 @@ def test_encoding_cuts_the_beginning_of_prompts_and_the_end_of_responses(tiny_to
     short = SFTConfig(tokenizer="x", max_prompt_tokens=2, max_response_tokens=1)
     cut = encode_pair(pair, tokenizer, short)
     assert list(cut.ids) == [*prompt[-2:], response[0]]
-
-
-def test_turns_that_others_say_are_context_and_never_learned(make_tiny_model):
-    model = make_tiny_model()
-    talk = EncodedPair(
-        ids=(5, 6, 7, 8, 9, 4, 3), prompt_length=2, is_own=(True, False, False, True, True)
-    )
-    plain = EncodedPair(ids=(9, 2, 6), prompt_length=1)
-    with torch.no_grad():
-        losses, rows = token_losses(model, [talk, plain])
-        everything, _ = token_losses(model, [talk], "all")
-    every = dict(zip(range(1, 7), reference_losses(model, talk, 1), strict=True))
-    expected = [every[2], every[5], every[6], *reference_losses(model, plain, 1)]
-    assert losses.tolist() == pytest.approx(expected, abs=1e-5)
-    assert rows.tolist() == [0, 0, 0, 1, 1]
-    assert everything.tolist() == pytest.approx([every[t] for t in (1, 2, 5, 6)], abs=1e-5)
-    sums, counts = held_out_losses(model, [talk, plain], batch_tokens=100)
-    assert counts.tolist() == [3, 2]
-    assert sums[0] == pytest.approx(every[2] + every[5] + every[6], abs=1e-4)
 
 
 def test_each_own_turn_ends_with_an_end_token(tiny_tokenizer_folder):
@@ -160,29 +102,6 @@ def test_an_existing_model_is_continued(tmp_path, tiny_model_folder):
         for f in (tiny_model_folder, result.folder)
     )
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
-
-
-def test_float16_on_disk_leaves_the_model_as_it_was(
-    tmp_path, make_tiny_model, tiny_tokenizer_folder
-):
-    model = make_tiny_model("llama")
-    save_language_model(model, load_tokenizer(tiny_tokenizer_folder), tmp_path, torch.float16)
-    assert model.dtype == torch.float32
-    stored = AutoModelForCausalLM.from_pretrained(tmp_path, dtype="auto")
-    assert stored.dtype == torch.float16
-    ours, theirs = model.state_dict(), stored.state_dict()
-    assert all(torch.equal(ours[name].half(), theirs[name]) for name in ours)
-
-
-def test_end_token_prefers_the_tokenizers_own():
-    class Own:
-        eos_ids, hf = (3, 9), type("Hf", (), {"eos_token_id": 9})()
-
-    class None_:
-        eos_ids, hf = (3, 9), None
-
-    assert end_token(Own()) == (9,)
-    assert end_token(None_()) == (3,)
 
 
 def test_errors_name_the_value(tmp_path, make_model_folder, tiny_tokenizer_folder, make_tiny_model):

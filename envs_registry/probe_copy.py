@@ -33,14 +33,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from textgym.envs_registry.probes import (
-    Probe,
-    ProbeConfig,
-    ProbeEnv,
-    ProbeVectorEnv,
-    State,
-    probe_task,
-)
+from textgym.envs_registry.probe_machine import Probe, State
+from textgym.envs_registry.probes import ProbeConfig, ProbeEnv, ProbeVectorEnv, probe_task
 from textgym.task import TextTask
 
 

@@ -37,14 +37,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from textgym.config import check_int
-from textgym.envs_registry.probes import (
-    Probe,
-    ProbeConfig,
-    ProbeEnv,
-    ProbeVectorEnv,
-    State,
-    probe_task,
-)
+from textgym.envs_registry.probe_machine import Probe, State
+from textgym.envs_registry.probes import ProbeConfig, ProbeEnv, ProbeVectorEnv, probe_task
 from textgym.task import TextTask
 
 

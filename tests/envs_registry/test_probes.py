@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import textgym
-from textgym.envs_registry.probes import ProbeSolution
+from textgym.envs_registry.probe_solution import ProbeSolution
 
 # Tokens to which responses are cut, so that all of them can be played.
 LENGTHS = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from textgym.agents.evaluation.episode_metrics import METRIC_TITLES
 from textgym.agents.evaluation.held_out import (
-    METRIC_TITLES,
     EvaluablePolicy,
     Evaluation,
     EvaluationConfig,

@@ -17,7 +17,8 @@ from tests import two_turns
 from tests.two_turns import ACTION_TOKENS, EMPTY, X, Y
 from textgym.agents import PPO
 from textgym.agents.evaluation.before_after import BeforeAfter, comparison_table
-from textgym.agents.evaluation.held_out import Evaluation, episode_metrics, response_log_probs
+from textgym.agents.evaluation.episode_metrics import episode_metrics
+from textgym.agents.evaluation.held_out import Evaluation, response_log_probs
 from textgym.agents.policies.packed_evaluation import PackedGroup
 from textgym.episode_list import EpisodeList
 from textgym.rollout import rollout

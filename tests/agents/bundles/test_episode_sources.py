@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 
 import textgym  # noqa: F401
-from textgym.agents.bundles.comparisons import Sampling
+from textgym.agents.bundles.bundle import build_bundle
+from textgym.agents.bundles.bundle_recipe import BundleRecipe
+from textgym.agents.bundles.comparisons import Sampling, load_comparisons
 from textgym.agents.bundles.episode_sources import PlayedResponses, SampledResponses
 from textgym.envs_registry.monitor import BUNDLE
 from textgym.envs_registry.monitor_streams.gold import EarlyAndRight
 from textgym.envs_registry.monitor_streams.streams import MonitorStreams
+from textgym.envs_registry.recipes import bundle_parts
 from textgym.rewards.base import score_episodes
 from textgym.tokenizer import load_tokenizer
 from textgym.types import Prompt
@@ -57,3 +60,16 @@ def test_responses_on_end(tiny_model_folder: Path) -> None:
     human = source.human(prompts[0], tokenizer, SAMPLING)
     assert human.response == " said no" and human.finish_reason == "eos"
     assert human.response_ids[-1] in tokenizer.eos_ids
+
+
+def test_people_are_compared_where_the_environment_answers(tmp_path: Path) -> None:
+    parts = bundle_parts(ID)
+    small = {"n_tokenizer_posts": 1_000, "n_sft_posts": 40, "n_comparison_prompts": 20}
+    small |= {"n_normalisation": 8, "n_held_out_prompts": 8, "n_evaluation": 8}
+    recipe = BundleRecipe(**{**parts.recipe, **small, "compare_people": True})
+    build_bundle(recipe, parts.prompts(0), parts.gold(), tmp_path / "tiny")
+    pairs = load_comparisons(tmp_path / "tiny.work" / "comparisons").pairs
+    careful = parts.prompts(0)["careful"]
+    best = {careful[i].references[0] for i in range(40, 60)}
+    said = [pair for pair in pairs if {pair.chosen, pair.rejected} & best]
+    assert len(said) > 10

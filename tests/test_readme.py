@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from textgym.cli.flags import ManualParser
 from textgym.cli.main import COMMANDS
+from textgym.cli.manual_parser import ManualParser
 from textgym.envs_registry.summarize import BUNDLE
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,13 +8,13 @@ from typing import Literal
 import pytest
 
 from textgym.cli.flags import (
-    ManualParser,
     add_config_flags,
     add_parameter_flags,
     config_from,
     given,
     parse_assignments,
 )
+from textgym.cli.manual_parser import ManualParser
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from textgym.agents.evaluation.held_out import EvaluationConfig
-from textgym.cli.flags import ManualParser
 from textgym.cli.main import COMMANDS, main
+from textgym.cli.manual_parser import ManualParser
 from textgym.cli.train_config import TrainConfig
 
 

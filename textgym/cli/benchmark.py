@@ -34,7 +34,7 @@ from textgym.agents.runs.job_pool import run_jobs
 from textgym.agents.storage.checkpoint import save_json
 from textgym.cli.benchmark_cells import run_cell
 from textgym.cli.environment import load_quietly
-from textgym.cli.flags import nearest
+from textgym.cli.manual_parser import nearest
 from textgym.suites import suite
 
 _CONFIG = BenchmarkConfig(env_ids=("Probe-ExactKL-v0",))

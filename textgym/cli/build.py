@@ -22,7 +22,8 @@ from typing import Any
 from textgym.agents.bundles.bundle import CARD, build_bundle
 from textgym.agents.bundles.bundle_recipe import BundleRecipe
 from textgym.cli.environment import load_quietly
-from textgym.cli.flags import add_config_flags, config_from, nearest
+from textgym.cli.flags import add_config_flags, config_from
+from textgym.cli.manual_parser import nearest
 from textgym.envs_registry.recipes import bundle_parts, recipe_modules
 
 

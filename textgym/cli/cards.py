@@ -22,7 +22,7 @@ from textgym.agents.cards.figures import figures_from, stored_figures
 from textgym.agents.cards.page import card, gallery
 from textgym.agents.storage.checkpoint import save_json
 from textgym.cli.environment import load_quietly
-from textgym.cli.flags import nearest
+from textgym.cli.manual_parser import nearest
 
 PAGES = Path("docs") / "environments"
 

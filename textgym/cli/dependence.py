@@ -32,7 +32,8 @@ from textgym.agents.dependence.results import as_plain, findings, table
 from textgym.agents.dependence.study import run_study
 from textgym.agents.storage.checkpoint import save_json
 from textgym.cli.environment import add_env_arguments, env_kwargs, load_quietly
-from textgym.cli.flags import add_config_flags, field_help, given
+from textgym.cli.field_help import field_help
+from textgym.cli.flags import add_config_flags, given
 
 _LISTS = ("biases", "budgets", "dropouts")
 QUICK: dict[str, Any] = {

@@ -11,7 +11,8 @@ import gymnasium as gym
 import transformers.utils.logging
 from gymnasium.envs.registration import load_env_creator
 
-from textgym.cli.flags import nearest, parse_assignments, with_newlines
+from textgym.cli.flags import parse_assignments, with_newlines
+from textgym.cli.manual_parser import nearest
 from textgym.config import TextEnvConfig
 from textgym.env_ids import spec_of
 from textgym.env_parts import EnvParts

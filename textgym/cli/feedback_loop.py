@@ -45,7 +45,8 @@ from textgym.agents.feedback_loop.text_settings import TextLoopSettings
 from textgym.agents.reward_learning.text_training import TextRewardConfig
 from textgym.agents.reward_learning.vector_training import VectorRewardConfig
 from textgym.cli.environment import env_kwargs, load_quietly
-from textgym.cli.flags import add_config_flags, config_from, given, nearest
+from textgym.cli.flags import add_config_flags, config_from, given
+from textgym.cli.manual_parser import nearest
 from textgym.env_parts import EnvParts
 from textgym.envs_registry.specs import ENVIRONMENTS
 from textgym.feedback.prices import Prices

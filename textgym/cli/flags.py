@@ -1,79 +1,23 @@
 """Command-line flags made from frozen config dataclasses: type, default and help from the class.
 
-The help of a field is the string below it, or its entry under "Attributes:" in the class's
-docstring. A flag that was not given leaves no trace in the parsed arguments, so that a preset can
-tell a choice from a default.
+The help is what the class says of its fields (`field_help.py`). A flag that was not given leaves no
+trace in the parsed arguments, so that a preset can tell a choice from a default.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import dataclasses
-import difflib
 import inspect
-import re
 import textwrap
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
+
+from textgym.cli.field_help import field_help, section_entries
 
 Config = TypeVar("Config")
-
-_ENTRY = re.compile(r"^(\*{0,2}\w+)(?: \([^)]*\))?: +(.*)$")
-
-
-class ManualParser(argparse.ArgumentParser):
-    """A parser whose help reads like a manual page and whose errors name the nearest flag."""
-
-    def __init__(self, prog: str, description: str = "", epilog: str = "") -> None:
-        """Make a parser for the command `prog` ("textgym train")."""
-        super().__init__(
-            prog=prog,
-            description=textwrap.dedent(description).strip(),
-            epilog=textwrap.dedent(epilog).strip(),
-            formatter_class=ManualFormatter,
-            allow_abbrev=False,
-        )
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, or say which flag is unknown and what it may have meant."""
-        known, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            name = unknown[0].split("=")[0]
-            self.error(f"unknown argument {name!r}{nearest(name, flags)}")
-        return known
-
-    def error(self, message: str) -> NoReturn:
-        """Print one line and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n(`{self.prog} --help` lists every option)\n")
-
-
-class ManualFormatter(argparse.RawDescriptionHelpFormatter):
-    """Options with their help below them, wrapped at 88 columns."""
-
-    def __init__(self, prog: str) -> None:
-        """Set the columns."""
-        super().__init__(prog, max_help_position=10, width=88)
-
-    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
-        # All the options in one line would be a wall; the sections below list them.
-        words = [self._prog, "[options]"]
-        for action in actions:
-            if not action.option_strings:
-                name = str(action.metavar or action.dest)
-                words.append(f"[{name}]" if action.nargs == "?" else name)
-            elif action.required:
-                words.append(f"{action.option_strings[0]} {action.metavar or action.dest.upper()}")
-        return f"usage: {' '.join(words)}\n\n"
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """Return "; did you mean 'x'?" for the closest known name, or an empty string."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def add_config_flags(
@@ -123,7 +67,7 @@ def add_parameter_flags(
     group = parser.add_argument_group(title)
     is_class = isinstance(function, type)
     hints = typing.get_type_hints(function.__init__ if is_class else function)  # type: ignore[misc]
-    help_texts = _section_entries(inspect.getdoc(function) or "", "Args:")
+    help_texts = section_entries(inspect.getdoc(function) or "", "Args:")
     parameters = inspect.signature(function).parameters
     for name in names:
         default = (defaults or {}).get(name, parameters[name].default)
@@ -139,15 +83,6 @@ def config_from(args: argparse.Namespace, config_class: type[Config], **fixed: A
     """Build the config from the flags that were given, the class's defaults, and `fixed`."""
     names = {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     return config_class(**{**given(args, names), **fixed})
-
-
-def field_help(config_class: type) -> dict[str, str]:
-    """Return the help of each field: the string below it, or its entry under "Attributes:"."""
-    found: dict[str, str] = {}
-    for cls in reversed(config_class.__mro__[:-1]):
-        found.update(_section_entries(inspect.getdoc(cls) or "", "Attributes:"))
-        found.update(_strings_below_fields(cls))
-    return found
 
 
 def describe_fields(config_class: type) -> str:
@@ -288,42 +223,3 @@ def _describe_one(kind: Any) -> str:
         return "|".join(str(choice) for choice in typing.get_args(kind))
     names = {int: "INT", float: "NUMBER", str: "TEXT", bool: "true|false"}
     return names.get(kind, "TEXT")
-
-
-def _strings_below_fields(cls: type) -> dict[str, str]:
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    except (OSError, TypeError, SyntaxError):
-        return {}
-    found: dict[str, str] = {}
-    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    for statement, below in zip(body, body[1:], strict=False):
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-            and isinstance(below.value.value, str)
-        ):
-            found[statement.target.id] = below.value.value
-    return found
-
-
-def _section_entries(doc: str, heading: str) -> dict[str, str]:
-    """Entries of one section of a Google docstring: name to text."""
-    lines = doc.split("\n")
-    if heading not in (line.strip() for line in lines):
-        return {}
-    start = [line.strip() for line in lines].index(heading) + 1
-    found: dict[str, str] = {}
-    name = ""
-    for line in lines[start:]:
-        if line.strip() and not line.startswith(" "):
-            break
-        entry = _ENTRY.match(line.strip()) if line.startswith("    ") and line[4:5] != " " else None
-        if entry:
-            name = entry.group(1).lstrip("*")
-            found[name] = entry.group(2)
-        elif name:
-            found[name] = f"{found[name]} {line.strip()}".strip()
-    return found

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import gymnasium as gym
 
-from textgym.cli.flags import ManualParser, nearest
+from textgym.cli.manual_parser import ManualParser, nearest
 
 
 class Command(NamedTuple):

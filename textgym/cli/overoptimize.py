@@ -32,7 +32,8 @@ from textgym.agents.overoptimization.results import alarm_table, as_plain, curve
 from textgym.agents.overoptimization.study import num_jobs, run_study
 from textgym.agents.storage.checkpoint import save_json
 from textgym.cli.environment import add_env_arguments, env_kwargs, load_quietly
-from textgym.cli.flags import add_config_flags, field_help, given
+from textgym.cli.field_help import field_help
+from textgym.cli.flags import add_config_flags, given
 
 _LISTS = {"data_sizes": int, "noises": float, "kl_coefs": float}
 QUICK: dict[str, Any] = {

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("textgym.intervals",),
     ("textgym.feedback",),
     ("textgym.config", "textgym.prompts", "textgym.masks", "textgym.reference", "textgym.turns"),
-    ("textgym.tokenizer", "textgym.models"),
+    ("textgym.tokenizer", "textgym.symbol_tokenizer", "textgym.models"),
     ("textgym.dataset_files", "textgym.dialogues", "textgym.comparison_rows"),
     ("textgym.file_prompts", "textgym.rewards", "textgym.dataset_form"),
     ("textgym.feedback.trl_formats", "textgym.feedback.quality_checks"),

@@ -6,7 +6,6 @@ action tokens. A *segment* is the part of one episode that one rollout saw, with
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Generator, Iterable, Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.type_aliases import DictRolloutBufferSamples
 
 from textgym.agents.advantages import generalized_advantages, whiten
+from textgym.agents.rollouts.segment_groups import balanced_groups, prompt_bundles
 
 ADVANTAGE_NORMS = ("batch", "rollout")
 
@@ -280,33 +280,12 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     def deal(self, batch_size: int | None) -> list[np.ndarray]:
         """Give the segment indices of each group; see `get`."""
-        total = self.n_transitions
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size!r}")
-        n_groups = 1 if batch_size is None else max(1, round(total / batch_size))
-        bundles = self._bundles()
-        n_groups = min(n_groups, len(bundles))
-        groups: list[list[int]] = [[] for _ in range(n_groups)]
-        # Each bundle of a fresh permutation goes to the group with the fewest tokens, so that two
-        # groups never differ by more than the longest bundle.
-        loads = [(0, index) for index in range(n_groups)]
-        for bundle in self.rng.permutation(len(bundles)):
-            load, index = heapq.heappop(loads)
-            groups[index].extend(bundles[bundle])
-            starts, stops = self.segments[bundles[bundle], 1:3].T
-            heapq.heappush(loads, (load + int((stops - starts).sum()), index))
-        return [np.array(group) for group in groups]
-
-    def _bundles(self) -> list[list[int]]:
-        """Give the segments that stay together: alone, or those of a group and one prompt."""
-        if self.group_size == 1:
-            return [[segment] for segment in range(len(self.segments))]
-        bundles: dict[tuple[int, bytes], list[int]] = {}
-        for segment, (row, _, _, prompt_length) in enumerate(self.segments.tolist()):
-            begin = self.offsets[segment]
-            prompt = self.ids[begin : begin + prompt_length].tobytes()
-            bundles.setdefault((row // self.group_size, prompt), []).append(segment)
-        return list(bundles.values())
+        n_groups = 1 if batch_size is None else max(1, round(self.n_transitions / batch_size))
+        bundles = prompt_bundles(self.segments, self.ids, self.offsets, self.group_size)
+        num_tokens = self.segments[:, 2] - self.segments[:, 1]
+        return balanced_groups(bundles, num_tokens, min(n_groups, len(bundles)), self.rng)
 
     def pack(self, group: np.ndarray) -> DictRolloutBufferSamples:
         """Build the packed sample of some segments (indices, any order)."""

@@ -1,15 +1,19 @@
-"""What an algorithm's constructor fills in: value mode and lambda by the environment's score."""
+"""What an algorithm's constructor fills in by the environment's score, and what it refuses."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import pytest
+from gymnasium.wrappers.vector import NormalizeReward
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from textgym.agents import A2C, PPO, TransformerPolicy
 from textgym.agents.presets import PPO_PRESETS, resolved
 from textgym.agents.rollouts.preparation import Prepared, check_policy_kwargs, prepare
+from textgym.agents.rollouts.vec_env_adapter import TextVecEnv
 
 
 def prepared(reward: str, **given: object) -> Prepared:
@@ -77,3 +81,29 @@ def test_arguments_of_a_subclass_of_the_policy_are_known() -> None:
     for wrong in ("extras", "self", "args"):
         with pytest.raises(TypeError, match=f"unknown entry '{wrong}'"):
             check_policy_kwargs(MyPolicy, {wrong: 1})
+
+
+def test_normalised_rewards_are_refused(make_text_env: Callable[..., Any]) -> None:
+    normalised = VecNormalize(TextVecEnv(make_text_env()), norm_obs=False)
+    with pytest.raises(ValueError, match="VecNormalize"):
+        PPO("TransformerPolicy", normalised)
+    with pytest.raises(ValueError, match="NormalizeReward"):
+        PPO("TransformerPolicy", NormalizeReward(make_text_env()))
+
+
+def test_normalised_rewards_of_single_environments_are_refused() -> None:
+    def make() -> gym.Env:
+        return gym.wrappers.NormalizeReward(gym.make("Probe-ExactKL-v0"))
+
+    for env in (make(), DummyVecEnv([make])):
+        with pytest.raises(ValueError, match="rows without NormalizeReward"):
+            PPO("TransformerPolicy", env)
+
+
+def test_foreign_environments_and_policies_are_refused(make_text_env: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="text environment"):
+        PPO("TransformerPolicy", "MountainCar-v0", n_envs=2)
+    with pytest.raises(ValueError, match="unknown"):
+        PPO("MlpPolicy", make_text_env())
+    with pytest.raises(TypeError, match="got 3"):
+        PPO("TransformerPolicy", 3)

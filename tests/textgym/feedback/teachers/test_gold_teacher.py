@@ -15,11 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.textgym.feedback.teachers.questions import (
+    ask,
+    assert_share,
+    pair,
+    query,
+    response,
+    values,
+    winners,
+)
 from textgym.feedback import (
-    Comparison,
     FeedbackRecord,
     PromptText,
-    Query,
     Ranking,
     Response,
     Score,
@@ -28,50 +35,7 @@ from textgym.feedback import (
     Span,
 )
 from textgym.feedback.answers import answers_query
-from textgym.feedback.teachers import (
-    Finding,
-    TeacherConfig,
-    build_teacher,
-    calibrated,
-    score_of,
-)
-
-PROMPT = PromptText(text="Why is the sky blue?")
-
-
-def response(gold: float | None, text: str = "air", **fields: Any) -> Response:
-    return Response(prompt=PROMPT, text=text, gold_score=gold, **fields)
-
-
-def query(kind: str, *responses: Response, **fields: Any) -> Query:
-    return Query(kind=kind, prompt=PROMPT, responses=responses, **fields)
-
-
-def pair(first: float, second: float, **fields: Any) -> Query:
-    return query("comparison", response(first, "a"), response(second, "b"), **fields)
-
-
-def ask(config: TeacherConfig, queries: Sequence[Query], judge: Any = None) -> list[FeedbackRecord]:
-    return build_teacher(config, judge).answer(queries, round_index=0)
-
-
-def winners(config: TeacherConfig, queries: Sequence[Query]) -> list[int | None]:
-    """Index of the chosen response of each comparison, None for a tie."""
-    records = ask(config, queries)
-    assert all(isinstance(record, Comparison) for record in records)
-    return [
-        None if record.is_tie else asked.responses.index(record.chosen)
-        for asked, record in zip(queries, records, strict=True)
-    ]
-
-
-def values(config: TeacherConfig, queries: Sequence[Query]) -> np.ndarray:
-    return np.array([record.value for record in ask(config, queries)])
-
-
-def assert_share(hits: int, total: int, expected: float) -> None:
-    deviation = math.sqrt(expected * (1 - expected) / total)
-    assert abs(hits / total - expected) < 4 * deviation, (hits / total, expected)
+from textgym.feedback.teachers import Finding, TeacherConfig, build_teacher, calibrated, score_of
 
 
 def test_with_all_knobs_off_the_gold_decides_exactly() -> None:
@@ -181,63 +145,6 @@ def test_score_noise_is_a_truncated_normal_distribution() -> None:
     assert not np.isin(wide, (0.0, 1.0)).any()  # drawn again, not clipped
 
 
-def test_length_bias_counts_in_tens_of_tokens() -> None:
-    long = response(0.0, "b", token_ids=tuple(range(30)))
-    short = response(0.0, "a", token_ids=tuple(range(10)))
-    asked = [query("comparison", short, long), query("score", long)]
-    assert winners(TeacherConfig(length_bias=0.1), asked[:1]) == [1]
-    assert winners(TeacherConfig(length_bias=-0.1), asked[:1]) == [0]
-    assert winners(TeacherConfig(), asked[:1]) == [None]
-    assert values(TeacherConfig(length_bias=0.1), asked[1:])[0] == pytest.approx(score_of(0.3))
-    better = response(0.19, "a", token_ids=tuple(range(10)))  # 0.2 of length outweighs 0.19
-    assert winners(TeacherConfig(length_bias=0.1), [query("comparison", better, long)]) == [1]
-    words = response(0.0, "one two three four five")  # no ids: words count
-    assert values(TeacherConfig(length_bias=1.0), [query("score", words)])[0] == pytest.approx(
-        score_of(0.5)
-    )
-
-
-def test_position_bias_likes_what_is_shown_first() -> None:
-    config = TeacherConfig(position_bias=0.3)
-    left, right = pair(0.0, 0.0, shown_order=(0, 1)), pair(0.0, 0.0, shown_order=(1, 0))
-    assert winners(config, [left, right]) == [0, 1]
-    assert winners(config, [pair(0.0, 0.2), pair(0.0, 0.4)]) == [0, 1]
-    assert values(config, [query("score", response(0.0))])[0] == 0.5  # alone there is no first
-
-
-def test_keyword_bias_likes_whole_words() -> None:
-    config = TeacherConfig(keyword_bias=0.3, keywords="please | thank you")
-    texts = ["Thank you all", "PLEASE.", "pleased", "thank", "please please"]
-    found = values(config, [query("score", response(0.0, text)) for text in texts])
-    liked, not_liked = score_of(0.3), score_of(0.0)
-    np.testing.assert_allclose(found, [liked, liked, not_liked, not_liked, liked])
-
-
-@pytest.mark.parametrize(
-    ("style", "text", "measure"),
-    [
-        ("exclamation", "Yes! No. Why?", 1 / 3),
-        ("exclamation", "no end", 0.0),
-        ("variety", "a b a c", 3 / 4),
-        ("echo", "the sky is grey", 3 / 4),
-        ("plainness", "blue mountains are far", 3 / 4),
-    ],
-)
-def test_style_bias_is_in_proportion_to_the_measure(style: str, text: str, measure: float) -> None:
-    config = TeacherConfig(style_bias=2.0, style=style)
-    found = values(config, [query("score", response(0.0, text))])
-    assert found[0] == pytest.approx(score_of(2 * measure))
-
-
-def test_people_have_weights_of_their_own() -> None:
-    config = TeacherConfig(annotators=200, bias_spread=0.5, length_bias=1.0)
-    people = build_teacher(config).people  # type: ignore[union-attr]
-    weights = np.array([list(person.biases.weights(0).values()) for person in people])
-    assert np.all(np.abs(weights.mean(axis=0) - [1, 0, 0, 0]) < 4 * 0.5 / math.sqrt(200))
-    assert np.all(np.abs(weights.std(axis=0) - 0.5) < 4 * 0.5 / math.sqrt(400))
-    assert len({person.annotator.id for person in people}) == 200
-
-
 def test_a_panel_takes_turns() -> None:
     teacher = build_teacher(TeacherConfig(annotators=3, annotator_id="p"))
     records = teacher.answer([query("score", response(0.0)) for _ in range(4)], round_index=0)
@@ -249,45 +156,6 @@ def test_a_panel_takes_turns() -> None:
     by_query = {q.query_id: {r.annotator.id for r in records if r.query_id == q.query_id}
                 for q in asked}  # fmt: skip
     assert [len(people) for people in by_query.values()] == [2, 2, 2]
-
-
-def test_delays_are_counted_in_rounds() -> None:
-    teacher = build_teacher(TeacherConfig(delay=3))
-    asked = query("score", response(0.0), round_index=2)
-    assert teacher.answer([asked], round_index=2) == []
-    assert teacher.answer((), round_index=4) == []
-    assert [r.query_id for r in teacher.answer((), round_index=5)] == [asked.query_id]
-    assert teacher.answer((), round_index=6) == []
-
-
-def test_delays_that_spread_let_answers_overtake_each_other() -> None:
-    teacher = build_teacher(TeacherConfig(delay=1, delay_spread=3))
-    asked = [query("score", response(0.0)) for _ in range(2000)]
-    position = {q.query_id: i for i, q in enumerate(asked)}
-    rounds = [teacher.answer(asked if r == 0 else (), round_index=r) for r in range(6)]
-    counts = [len(records) for records in rounds]
-    assert counts[0] == counts[5] == 0
-    for count in counts[1:5]:
-        assert_share(count, 2000, 0.25)
-    order = [position[r.query_id] for records in rounds for r in records]
-    assert order != sorted(order)
-
-
-def test_who_left_answers_nothing_more_not_even_what_was_owed() -> None:
-    teacher = build_teacher(TeacherConfig(dropout_round=4, delay=1))
-    for number in range(8):
-        asked = query("score", response(0.0), round_index=number)
-        answers = teacher.answer([asked], round_index=number)
-        assert len(answers) == (1 if 1 <= number <= 3 else 0)
-
-
-def test_people_leave_at_a_rate() -> None:
-    config = TeacherConfig(annotators=2000, dropout_rate=0.25)
-    leaves = np.array([p.timing.leaves_at for p in build_teacher(config).people])  # type: ignore[union-attr]
-    for number in (1, 2, 3):
-        still_there = int((leaves >= number).sum())
-        assert_share(int((leaves == number).sum()), still_there, 0.25)
-    assert leaves.min() == 1
 
 
 def test_anchoring_pulls_a_score_towards_the_last_ones() -> None:
@@ -316,15 +184,6 @@ def test_leniency_drifts_over_rounds() -> None:
     assert abs(np.std(ends) - 1.0) < 4 * 1.0 / math.sqrt(600)  # 0.2 * sqrt(25)
     asked = [query("score", response(0.0)) for _ in range(5)]
     assert set(values(config, asked)) == {0.5}  # within a round nothing drifts
-
-
-def test_likings_drift_over_rounds() -> None:
-    weights = []
-    for seed in range(300):
-        teacher = build_teacher(TeacherConfig(bias_drift=0.1, length_bias=2.0, seed=seed))
-        weights.append(teacher.biases.weights(25)["length"])  # type: ignore[union-attr]
-    assert abs(np.mean(weights) - 2.0) < 4 * 0.5 / math.sqrt(300)
-    assert abs(np.std(weights) - 0.5) < 4 * 0.5 / math.sqrt(600)
 
 
 class CountGood:

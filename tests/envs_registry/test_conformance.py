@@ -169,6 +169,13 @@ def test_make_vec_in_sync_mode(row: EnvRow, models: dict[str, Any]) -> None:
     assert envs.step(actions)[0] in envs.observation_space
 
 
+IN_WORKERS = (
+    "RLHF-Summarize-v0",
+    "RLHF-Hackable-v0",
+    "RLHF-Dialogue-v0",
+    "RLHF-MultiObjective-v0",
+    "Probe-Copy-v0",
+)
 ASYNC = """
 import json, sys
 import gymnasium as gym, numpy as np, textgym
@@ -189,7 +196,11 @@ if __name__ == "__main__":
 """
 
 
-@token_rows
+# Workers are Gymnasium's: an environment of each kind shows that ours can live in them. Each worker
+# loads torch, so that all of them would take minutes.
+@pytest.mark.parametrize(
+    "row", [row for row in COMPLETE if row.id in IN_WORKERS], ids=lambda r: r.id
+)
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no forkserver")
 def test_make_vec_in_async_mode_equals_the_native_one(
     row: EnvRow, models: dict[str, Any], tmp_path: Path

@@ -18,10 +18,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -31,11 +28,16 @@ from textgym.agents.dependence.plan import DependenceConfig
 from textgym.agents.dependence.results import as_plain, findings, table
 from textgym.agents.dependence.study import run_study
 from textgym.agents.storage.checkpoint import save_json
-from textgym.cli.environment import add_env_arguments, env_kwargs, load_quietly
-from textgym.cli.field_help import field_help
-from textgym.cli.flags import add_config_flags, given
+from textgym.cli.environment import load_quietly
+from textgym.cli.study_flags import (
+    Lists,
+    add_study_flags,
+    study_config,
+    study_folder,
+    study_workers,
+)
 
-_LISTS = ("biases", "budgets", "dropouts")
+_LISTS: Lists = {"biases": float, "budgets": float, "dropouts": float}
 QUICK: dict[str, Any] = {
     "biases": (0.0, 2.0),
     "budgets": (),
@@ -47,68 +49,31 @@ QUICK: dict[str, Any] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `textgym dependence`."""
-    add_env_arguments(parser, positional=True)
-    parser.add_argument(
-        "--quick", action="store_true", help="two short agents; other flags win over it"
+    add_study_flags(
+        parser,
+        DependenceConfig,
+        _LISTS,
+        command="dependence",
+        quick="two short agents; other flags win over it",
+        workers="processes that train side by side",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=None,
-        help="processes that train side by side [default: one for each core, at most 4]",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        help="folder of the study; one that was interrupted goes on [default: runs/dependence-ENV]",
-    )
-    helps = field_help(DependenceConfig)
-    defaults: dict[str, Any] = {field.name: field.default for field in fields(DependenceConfig)}
-    for name in _LISTS:
-        shown = ",".join(f"{value:g}" for value in defaults[name])
-        parser.add_argument(
-            f"--{name}",
-            metavar="LIST",
-            default=argparse.SUPPRESS,
-            help=f"{helps[name]} [default: {shown}]",
-        )
-    add_config_flags(parser, DependenceConfig, skip=("env_id", "env_kwargs", *_LISTS))
 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, draw, and print the table."""
     load_quietly()
-    config = _config(args)
-    output = args.output or Path("runs") / f"dependence-{args.env.replace('/', '_')}"
-    workers = args.workers or min(4, os.cpu_count() or 1)
+    config = study_config(args, DependenceConfig, _LISTS, QUICK)
+    output = study_folder(args, "dependence")
     with tqdm(total=len(config.cells()), unit="agent", desc="dependence") as bar:
 
         def report(name: str) -> None:
             bar.set_postfix_str(name, refresh=False)
             bar.update()
 
-        folder = run_study(config, output, workers=workers, report=report)
+        folder = run_study(config, output, workers=study_workers(args), report=report)
     found = findings(config, folder)
     figure = draw(found, output / "dependence.png")
     save_json(output / "results.json", as_plain(config, found))
     (output / "results.md").write_text(f"{table(found)}\n", encoding="utf-8")
     sys.stdout.write(f"{table(found)}\nfigure: {figure}\n")
     return 0
-
-
-def _config(args: argparse.Namespace) -> DependenceConfig:
-    chosen = given(args, {field.name for field in fields(DependenceConfig)})
-    lists = {name: _numbers(name, chosen[name]) for name in _LISTS if name in chosen}
-    settings = {**(QUICK if args.quick else {}), **chosen, **lists}
-    kwargs = env_kwargs(args.env, args.env_kwarg)
-    return DependenceConfig(**{**settings, "env_id": args.env, "env_kwargs": kwargs})
-
-
-def _numbers(name: str, text: str) -> tuple[float, ...]:
-    """Read "1,2,3"; an empty text is no number."""
-    try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise ValueError(
-            f"--{name} must be numbers with commas between them, got {text!r}"
-        ) from error

@@ -18,10 +18,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -31,11 +28,16 @@ from textgym.agents.overoptimization.plan import StudyConfig
 from textgym.agents.overoptimization.results import alarm_table, as_plain, curves, table
 from textgym.agents.overoptimization.study import num_jobs, run_study
 from textgym.agents.storage.checkpoint import save_json
-from textgym.cli.environment import add_env_arguments, env_kwargs, load_quietly
-from textgym.cli.field_help import field_help
-from textgym.cli.flags import add_config_flags, given
+from textgym.cli.environment import load_quietly
+from textgym.cli.study_flags import (
+    Lists,
+    add_study_flags,
+    study_config,
+    study_folder,
+    study_workers,
+)
 
-_LISTS = {"data_sizes": int, "noises": float, "kl_coefs": float}
+_LISTS: Lists = {"data_sizes": int, "noises": float, "kl_coefs": float}
 QUICK: dict[str, Any] = {
     "data_sizes": (100, 600),
     "noises": (0.0,),
@@ -50,48 +52,28 @@ QUICK: dict[str, Any] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `textgym overoptimize`."""
-    add_env_arguments(parser, positional=True)
-    parser.add_argument(
-        "--quick", action="store_true", help="a small grid, for minutes; other flags win over it"
+    add_study_flags(
+        parser,
+        StudyConfig,
+        _LISTS,
+        command="overoptimize",
+        quick="a small grid, for minutes; other flags win over it",
+        workers="processes that measure side by side",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=None,
-        help="processes that measure side by side [default: one for each core, at most 4]",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        help="folder of the study; one that was interrupted goes on [default: "
-        "runs/overoptimize-ENV]",
-    )
-    helps = field_help(StudyConfig)
-    defaults: dict[str, Any] = {field.name: field.default for field in fields(StudyConfig)}
-    for name in _LISTS:
-        shown = ",".join(f"{value:g}" for value in defaults[name])
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            metavar="LIST",
-            default=argparse.SUPPRESS,
-            help=f"{helps[name]} [default: {shown}]",
-        )
-    add_config_flags(parser, StudyConfig, skip=("env_id", "env_kwargs", *_LISTS))
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure what is missing, draw, and print the tables."""
     load_quietly()
-    config = _config(args)
-    output = args.output or Path("runs") / f"overoptimize-{args.env.replace('/', '_')}"
-    workers = args.workers or min(4, os.cpu_count() or 1)
+    config = study_config(args, StudyConfig, _LISTS, QUICK)
+    output = study_folder(args, "overoptimize")
     with tqdm(total=num_jobs(config), unit="cell", desc="over-optimisation") as bar:
 
         def report(name: str) -> None:
             bar.set_postfix_str(name, refresh=False)
             bar.update()
 
-        folder = run_study(config, output, workers=workers, report=report)
+        folder = run_study(config, output, workers=study_workers(args), report=report)
     found = curves(config, folder)
     figures = draw_study(config, folder, found, output)
     tables = f"{table(found)}\n"
@@ -101,21 +83,3 @@ def run(args: argparse.Namespace) -> int:
     (output / "results.md").write_text(tables, encoding="utf-8")
     sys.stdout.write(f"{tables}\nfigures: {', '.join(map(str, figures))}\n")
     return 0
-
-
-def _config(args: argparse.Namespace) -> StudyConfig:
-    chosen = given(args, {field.name for field in fields(StudyConfig)})
-    lists = {name: _numbers(name, chosen[name]) for name in _LISTS if name in chosen}
-    settings = {**(QUICK if args.quick else {}), **chosen, **lists}
-    kwargs = env_kwargs(args.env, args.env_kwarg)
-    return StudyConfig(**{**settings, "env_id": args.env, "env_kwargs": kwargs})
-
-
-def _numbers(name: str, text: str) -> tuple[Any, ...]:
-    """Read "1,2,3"; an empty text is no number."""
-    try:
-        return tuple(_LISTS[name](part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise ValueError(
-            f"--{name.replace('_', '-')} must be numbers with commas between them, got {text!r}"
-        ) from error

@@ -11,7 +11,7 @@ from textgym.envs_registry.recipes import BundleParts
 
 ENV_ID = "RLHF-NER-v0"
 
-# Keyword arguments of `textgym.agents.bundles.bundle.BundleRecipe`.
+# Keyword arguments of `textgym.agents.bundles.bundle_recipe.BundleRecipe`.
 RECIPE: dict[str, Any] = {
     "env_id": ENV_ID,
     "data_seed": 0,

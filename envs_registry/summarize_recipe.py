@@ -10,7 +10,7 @@ from textgym.envs_registry.summarize_posts.posts import SummarizePosts
 
 ENV_ID = "RLHF-Summarize-v0"
 
-# Keyword arguments of `textgym.agents.bundles.bundle.BundleRecipe`.
+# Keyword arguments of `textgym.agents.bundles.bundle_recipe.BundleRecipe`.
 RECIPE: dict[str, Any] = {
     "env_id": ENV_ID,
     "data_seed": 0,

@@ -57,7 +57,7 @@ class MemberPredictor(Protocol):
 
 
 class Answers(Protocol):
-    """What a poll brought; `textgym.feedback.broker.Received` is one."""
+    """What a poll brought; `textgym.feedback.broker_results.Received` is one."""
 
     @property
     def records(self) -> Sequence[FeedbackRecord]:
@@ -71,7 +71,7 @@ class Answers(Protocol):
 
 
 class Asked(Protocol):
-    """What became of questions; `textgym.feedback.broker.Submission` is one."""
+    """What became of questions; `textgym.feedback.broker_results.Submission` is one."""
 
     @property
     def asked(self) -> Sequence[Query]:

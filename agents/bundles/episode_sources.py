@@ -126,7 +126,8 @@ class PlayedResponses:
             ids, is_action = self._turns(prompt, response, tokenizer)
         else:
             ids = tuple(tokenizer.encode(response))
-            actions = self._actions(str(tokenizer.path), sampling)
+            loaded: Any = tokenizer  # from the folder of the model
+            actions = self._actions(str(loaded.path), sampling)
             is_action = tuple(token in actions for token in ids)
         return Episode(
             prompt=prompt,

@@ -18,11 +18,13 @@ Episode end:
 Info:
     As in every text environment (docs/environment.md); no `gold_score`. At the end `regret`: J*
     less what the environment paid for the episode. With the agent's half, `kl_coef` times the sum
-    of log pi, added, its mean is J* - J(pi). Not where actions are masked or left out.
+    of log pi, added, its mean is J* - J(pi). Not where the solution is not known, see below.
 
 Arguments:
-    `table_seed` (0): draws both tables. Those of `TextEnvConfig`; `kl_coef` is 0.1 by default.
-    `solution` of the unwrapped environment has V*, Q*, pi* and J* exactly.
+    `table_seed` (0): draws both tables. Those of `TextEnvConfig` but for data, models, `reward` and
+    `stop`, which are fixed; `kl_coef` is 0.1 by default. `solution` of the unwrapped environment
+    has V*, Q*, pi* and J* exactly. With `action_tokens`, `action_mask`, `min_new_tokens` or
+    `missing_eos_score` the optimum is another: no `regret`, and `solution` raises.
 Data:
     One prompt.
 Version history:
@@ -32,7 +34,7 @@ Version history:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +44,7 @@ from textgym.envs_registry.exact_kl_solution import (
     EpisodeRegret,
     ExactSolution,
     exact_solution,
+    unlike_the_tables,
 )
 from textgym.envs_registry.exact_kl_tables import (
     EOS,
@@ -49,10 +52,11 @@ from textgym.envs_registry.exact_kl_tables import (
     VOCAB_SIZE,
     ExactKLTables,
 )
+from textgym.envs_registry.known_optimum import FIXED, refuse_fixed, refuse_tokenizer
 from textgym.prompts import PromptList
 from textgym.reference import TableReference
 from textgym.task import TextTask
-from textgym.task_parts import action_tokens_from, mask_from
+from textgym.task_parts import action_tokens_from, mask_from, refuse_idle
 from textgym.token_env import TokenEnv
 from textgym.tokenizer import load_tokenizer
 from textgym.types import Episode
@@ -74,9 +78,17 @@ class ExactKLConfig(TextEnvConfig):
     table_seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the ranges, and refuse what would make another task of it."""
         super().__post_init__()
         check_int("table_seed", self.table_seed, at_least=0)
+        # The table has no score for a response that ends in the middle.
+        refuse_fixed(self, (*FIXED, "stop"))
+        refuse_tokenizer(self, SYMBOLS)
+        refuse_idle(self)
+        if self.reward != "model":
+            raise ValueError(
+                f"reward must be 'model', the table of scores: it is fixed, got {self.reward!r}"
+            )
 
 
 class TableReward:
@@ -99,9 +111,7 @@ def build_task(config: ExactKLConfig) -> TextTask:
     tokenizer = load_tokenizer(SYMBOLS)
     tables = ExactKLTables(config.table_seed, config.max_new_tokens)
     action_tokens = action_tokens_from(config, tokenizer)
-    mask_fn = mask_from(config, action_tokens, tokenizer.eos_ids)
-    is_plain = mask_fn is None and len(action_tokens) == VOCAB_SIZE and not config.stop
-    return TextTask(
+    task = TextTask(
         config=config,
         prompts=PromptList(["<bos>"]),
         tokenizer=tokenizer,
@@ -112,9 +122,9 @@ def build_task(config: ExactKLConfig) -> TextTask:
         eos_ids=tokenizer.eos_ids,
         stop=config.stop_strings,
         action_tokens=action_tokens,
-        mask_fn=mask_fn,
-        regret=EpisodeRegret(tables) if is_plain and config.missing_eos_score is None else None,
+        mask_fn=mask_from(config, action_tokens, tokenizer.eos_ids),
     )
+    return task if unlike_the_tables(task) else replace(task, regret=EpisodeRegret(tables))
 
 
 DEFAULTS = {"kl_coef": 0.1, "max_prompt_tokens": 1, "max_new_tokens": MAX_NEW_TOKENS}
@@ -131,7 +141,8 @@ class ExactKLParts(EnvParts):
         """V*, Q*, pi* and J* for the current `kl_coef` and `temperature`.
 
         Raises:
-            ValueError: `kl_coef` is 0, or actions are masked or left out.
+            ValueError: `kl_coef` is 0, actions are masked or left out, or responses end or are
+                paid otherwise than the tables say.
         """
         return exact_solution(self)
 

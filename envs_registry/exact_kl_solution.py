@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from textgym.envs_registry.exact_kl_tables import VOCAB_SIZE, ExactKLTables
+from textgym.envs_registry.known_optimum import differences, require_known
+from textgym.task import TextTask
 from textgym.types import Episode, TokenIds
 
 Policy = Mapping[TokenIds, np.ndarray]
@@ -44,21 +46,26 @@ class ExactSolution:
     q_values: Mapping[TokenIds, np.ndarray]
 
 
+def unlike_the_tables(task: TextTask) -> tuple[str, ...]:
+    """Return the arguments with which the tables do not say what a response is worth."""
+    return differences(task, task.reward, np.arange(VOCAB_SIZE))
+
+
 def exact_solution(env: Any) -> ExactSolution:
     """Solve the environment for its current `kl_coef` and `temperature`.
 
     Args:
-        env: Probe-ExactKL-v0, single or vector, wrapped or not, with no mask and all actions.
+        env: Probe-ExactKL-v0, single or vector, wrapped or not, with all actions and the score of
+            the table for every response.
 
     Raises:
-        ValueError: `kl_coef` is 0 (the optimum is then not unique), or actions are masked.
+        ValueError: `kl_coef` is 0 (the optimum is then not unique), actions are masked or left out,
+            or responses end or are paid otherwise.
     """
     core = env.unwrapped
-    if core.kl_coef == 0 or core.mask_fn is not None or len(core.action_tokens) != VOCAB_SIZE:
-        raise ValueError(
-            f"expected kl_coef above 0 and all {VOCAB_SIZE} actions allowed, got {core.config!r}"
-        )
-    tables = ExactKLTables(core.config.table_seed, core.max_new_tokens)
+    tables = _tables_of(env)
+    if core.kl_coef == 0:
+        raise ValueError(f"expected kl_coef above 0, got {core.kl_coef!r}")
     values, q_values, policy = _optimum(tables, core.kl_coef, core.temperature)
     reference_policy = {
         state: _softmax(logits / core.temperature) for state, logits in tables.logits.items()
@@ -126,7 +133,7 @@ def objective(env: Any, policy: Policy, *, with_agents_half: bool = True) -> flo
         with_agents_half: False leaves -kl_coef * log pi out: the mean of what the environment pays.
     """
     core = env.unwrapped
-    tables = ExactKLTables(core.config.table_seed, core.max_new_tokens)
+    tables = _tables_of(env)
     values: dict[TokenIds, float] = dict(tables.scores)
     for state in reversed(tables.states):
         probabilities = np.asarray(policy[state], dtype=np.float64)
@@ -148,7 +155,7 @@ def environments_optimum(env: Any) -> Policy:
     looks for this one, whatever its KL to the reference.
     """
     core = env.unwrapped
-    tables = ExactKLTables(core.config.table_seed, core.max_new_tokens)
+    tables = _tables_of(env)
     values: dict[TokenIds, float] = dict(tables.scores)
     policy: dict[TokenIds, np.ndarray] = {}
     for state in reversed(tables.states):
@@ -164,6 +171,12 @@ def regret(env: Any, policy: Policy) -> float:
     """Return (J* - J) / (J* - J_ref): 0 at the optimum, 1 for the reference itself."""
     solution = exact_solution(env)
     return (solution.best - objective(env, policy)) / (solution.best - solution.reference)
+
+
+def _tables_of(env: Any) -> ExactKLTables:
+    core = env.unwrapped
+    require_known(unlike_the_tables(core.task))
+    return ExactKLTables(core.config.table_seed, core.max_new_tokens)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

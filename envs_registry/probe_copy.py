@@ -21,7 +21,8 @@ Info:
 
 Arguments:
     Those of `TextEnvConfig` but for data and models, which are fixed. `solution` of the unwrapped
-    environment has V*, Q* and the best return, exactly.
+    environment has V*, Q* and the best return, exactly. With another `reward`, `action_mask`,
+    `stop` or `missing_eos_score` what is best is not known: no `regret`, and `solution` raises.
 Data:
     All 125 prompts, in every split.
 Version history:

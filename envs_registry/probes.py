@@ -13,6 +13,13 @@ import numpy as np
 
 from textgym.config import TextEnvConfig
 from textgym.env_parts import EnvParts
+from textgym.envs_registry.known_optimum import (
+    FIXED,
+    differences,
+    refuse_fixed,
+    refuse_tokenizer,
+    require_known,
+)
 from textgym.envs_registry.probe_machine import Probe, ProbeScore
 from textgym.envs_registry.probe_solution import ProbeSolution
 from textgym.prompts import PromptList
@@ -23,15 +30,6 @@ from textgym.token_env import TokenEnv
 from textgym.types import Episode, Prompt
 from textgym.vector_env import TokenVectorEnv
 
-FIXED = (
-    "num_prompts",
-    "dataset",
-    "dataset_columns",
-    "prompt_template",
-    "reference_model",
-    "reward_model",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig(TextEnvConfig):
@@ -40,9 +38,7 @@ class ProbeConfig(TextEnvConfig):
     def __post_init__(self) -> None:
         """Check the ranges, and refuse what would make another task of it."""
         super().__post_init__()
-        for name in FIXED:
-            if (value := getattr(self, name)) is not None:
-                raise ValueError(f"{name} of a probe must be None: it is fixed, got {value!r}")
+        refuse_fixed(self, FIXED)
 
 
 def probe_task(config: ProbeConfig, probe: Probe) -> TextTask:
@@ -52,12 +48,8 @@ def probe_task(config: ProbeConfig, probe: Probe) -> TextTask:
         ValueError: Other symbols or actions, or a prompt that does not fit.
     """
     tokenizer = f"symbols:{probe.symbols}"
-    if config.tokenizer not in (None, tokenizer):
-        raise ValueError(f"tokenizer must be None or {tokenizer!r}, got {config.tokenizer!r}")
-    if config.action_tokens is not None:
-        raise ValueError(
-            f"action_tokens must be None: they are fixed, got {config.action_tokens!r}"
-        )
+    refuse_tokenizer(config, tokenizer)
+    refuse_fixed(config, ("action_tokens",))
     longest = max(len(prompt.split()) for prompt in probe.prompts)
     if config.max_prompt_tokens < longest:
         raise ValueError(
@@ -78,7 +70,6 @@ def probe_task(config: ProbeConfig, probe: Probe) -> TextTask:
     gold = ProbeScore(probe)
     task = text_task(config, prompts=prompts, gold=gold)
     num_actions = len(task.action_tokens)
-    is_plain = not (config.action_mask or config.stop) and config.missing_eos_score is None
 
     def regret(episode: Episode, kl_coef: float, temperature: float) -> float:
         # The reference's half of the KL penalty is the same for every response.
@@ -86,7 +77,7 @@ def probe_task(config: ProbeConfig, probe: Probe) -> TextTask:
 
     return replace(
         task,
-        regret=regret if is_plain else None,
+        regret=None if differences(task, gold) else regret,
         make_reference=lambda num_rows, width: TableReference(
             lambda state: np.zeros(num_actions), task.action_tokens
         ),
@@ -103,16 +94,12 @@ class ProbeParts(EnvParts):
         """V*, Q* and the best return, for the current `kl_coef`.
 
         Raises:
-            ValueError: Actions are masked, or a stop string may end a response early.
+            ValueError: Another score is paid, actions are masked, or responses end elsewhere: what
+                is best is then another.
         """
-        config = self.config
-        if config.action_mask or config.stop:
-            raise ValueError(
-                f"the solution is of all actions and no stop strings, got action_mask="
-                f"{config.action_mask!r}, stop={config.stop!r}"
-            )
         gold = self.task.gold
         assert isinstance(gold, ProbeScore), f"a probe is scored by its machine, not by {gold!r}"
+        require_known(differences(self.task, gold))
         return ProbeSolution(gold.probe, self.max_new_tokens, self.kl_coef)
 
 

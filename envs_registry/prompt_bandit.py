@@ -43,13 +43,14 @@ from textgym.callables import load_callable
 from textgym.config import TextEnvConfig, check_finite
 from textgym.env_parts import EnvParts
 from textgym.envs_registry.draws import Draws
+from textgym.envs_registry.known_optimum import refuse_fixed
 from textgym.envs_registry.procedural import ProceduralPrompts
 from textgym.feedback.episode_judge import EpisodeJudge
 from textgym.reference import TableReference
 from textgym.rewards.base import RewardFn
 from textgym.rewards.lookup import reward_named
 from textgym.task import TextTask
-from textgym.task_parts import mask_from
+from textgym.task_parts import mask_from, refuse_idle
 from textgym.token_env import TokenEnv
 from textgym.tokenizer import SymbolTokenizer
 from textgym.types import Episode, Prompt
@@ -80,7 +81,17 @@ WORDS = tuple(sorted({word for line in _LINES for word in line.split()}))
 SYMBOLS = (*WORDS, *(f"<reply-{number}>" for number in range(len(REPLIES))))
 MAX_WORDS = 11
 TEACHER = "textgym.feedback.teacher_reward:open_teacher_reward"
-FIXED = ("dataset", "dataset_columns", "prompt_template", "tokenizer", "reference_model")
+FIXED = (
+    "dataset",
+    "dataset_columns",
+    "prompt_template",
+    "tokenizer",
+    "reference_model",
+    "reward_model",
+    "token_aggregate",
+    "action_tokens",
+    "responder",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +110,8 @@ class PromptBanditConfig(TextEnvConfig):
         check_finite("rating_noise", self.rating_noise)
         if not 0.0 <= self.rating_noise <= MAX_NOISE:
             raise ValueError(f"rating_noise must be 0 to {MAX_NOISE}, got {self.rating_noise!r}")
-        for name in (*FIXED, "reward_model", "action_tokens"):
-            if (value := getattr(self, name)) is not None:
-                raise ValueError(f"{name} must be None here: it is fixed, got {value!r}")
+        refuse_fixed(self, FIXED)
+        refuse_idle(self)
         if self.max_new_tokens != 1:
             raise ValueError(f"max_new_tokens must be 1, a reply, got {self.max_new_tokens!r}")
 

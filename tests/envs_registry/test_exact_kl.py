@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -151,8 +152,61 @@ def test_regret_without_a_kl_term_and_where_it_is_not_known() -> None:
     env.reset(seed=0)
     expected = max(tables.scores.values()) - tables.scores[(EOS,)]
     assert env.step(EOS)[4]["regret"] == pytest.approx(expected)
-    for kwargs in ({"min_new_tokens": 2}, {"action_tokens": "1-5"}, {"missing_eos_score": -1.0}):
-        env = gym.make(ID, **kwargs)
-        env.reset(seed=0)
-        infos = [env.step(1)[4] for _ in range(4)]
-        assert "response" in infos[-1] and "regret" not in infos[-1]
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"min_new_tokens": 2},
+        {"action_tokens": "1-5"},
+        {"action_tokens": "1-5,0"},
+        {"missing_eos_score": -9.0},
+    ],
+)
+def test_nothing_is_said_where_the_optimum_is_not_known(kwargs: dict[str, Any]) -> None:
+    env = gym.make(ID, **kwargs)
+    env.reset(seed=0)
+    ended, info = False, {}
+    while not ended:
+        *_, ended, _, info = env.step(1)
+    assert "response" in info and "regret" not in info
+    ((name, value),) = kwargs.items()
+    said = re.escape(f"got {name}={value!r}")
+    with pytest.raises(ValueError, match=said):
+        env.unwrapped.get_wrapper_attr("solution")
+    for asked in (exact_solution, environments_optimum):
+        with pytest.raises(ValueError, match=said):
+            asked(env)
+    with pytest.raises(ValueError, match=said):
+        objective(env, exact_solution(gym.make(ID)).policy)
+
+
+def test_all_actions_by_their_numbers_are_all_actions() -> None:
+    solution = exact_solution(gym.make(ID, action_tokens="0-5"))
+    assert solution.best == exact_solution(gym.make(ID)).best
+
+
+def test_what_would_do_nothing_is_refused() -> None:
+    fixed = {
+        "num_prompts": 3,
+        "dataset": "foo.jsonl",
+        "dataset_columns": "prompt=text",
+        "prompt_template": "{prompt}",
+        "reference_model": "gpt2",
+        "reward_model": "foo",
+        "token_aggregate": "mean",
+        "responder": "module:function",
+        "stop": "a",
+    }
+    for name, value in fixed.items():
+        with pytest.raises(ValueError, match=f"{name} must be None here: it is fixed.*{value!r}"):
+            gym.make(ID, **{name: value})
+    with pytest.raises(ValueError, match="tokenizer must be None or 'symbols:.*got 'gpt2'"):
+        gym.make(ID, tokenizer="gpt2")
+    for reward in ("gold", "length", "0.5*model"):
+        with pytest.raises(ValueError, match="reward must be 'model', the table"):
+            gym.make(ID, reward=reward)
+    with pytest.raises(ValueError, match="teacher='beta=2' needs reward='teacher'"):
+        gym.make(ID, teacher="beta=2")
+    with pytest.raises(ValueError, match="reward_level='token' needs a reward of every token"):
+        gym.make(ID, reward_level="token")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from typing import Any
 
@@ -137,6 +138,41 @@ def test_regret_is_what_the_response_lacks() -> None:
     assert "regret" not in env.step(0)[4]
 
 
+def letters_only(ids: np.ndarray, lengths: np.ndarray, prompt_lengths: np.ndarray) -> np.ndarray:
+    """Forbid ">" in Probe-Constant-v0."""
+    return np.tile(np.arange(6) > 0, (len(ids), 1))
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"reward": "length"},
+        {"reward": "0.5*gold"},
+        {"reward": "teacher"},
+        {"missing_eos_score": -9.0},
+        {"stop": "c"},
+        {"action_mask": f"{__name__}:letters_only"},
+    ],
+)
+def test_nothing_is_said_where_the_optimum_is_not_known(kwargs: dict[str, Any]) -> None:
+    env = gym.make("Probe-Constant-v0", **kwargs)
+    env.reset(seed=0)
+    ended, info = False, {}
+    while not ended:
+        *_, ended, _, info = env.step(3)
+    assert "response" in info and "regret" not in info
+    ((name, value),) = kwargs.items()
+    with pytest.raises(ValueError, match=re.escape(f"got {name}={value!r}")):
+        env.unwrapped.get_wrapper_attr("solution")
+    vector: Any = gym.make_vec("Probe-Constant-v0", num_envs=2, **kwargs).unwrapped
+    with pytest.raises(ValueError, match="the solution is of the environment's own score"):
+        _ = vector.solution
+
+
+def test_the_same_reward_in_other_words_is_solved() -> None:
+    assert solution_of("Probe-Constant-v0", reward="1*gold", stop="").best_return == 1.0
+
+
 def test_values_of_observations() -> None:
     solution = solution_of("Probe-ValueOnly-v0")
     observations = solution.observations()
@@ -159,12 +195,13 @@ def test_at_most_twelve_tokens() -> None:
 
 
 def test_bad_arguments() -> None:
-    for name, value in (("dataset", "x.jsonl"), ("reference_model", "gpt2"), ("num_prompts", 3)):
-        with pytest.raises(ValueError, match=f"{name} of a probe must be None.*{value!r}"):
+    fixed = {"dataset": "x.jsonl", "reference_model": "gpt2", "num_prompts": 3, "responder": "m:f"}
+    for name, value in fixed.items():
+        with pytest.raises(ValueError, match=f"{name} must be None here.*{value!r}"):
             gym.make("Probe-Copy-v0", **{name: value})
     with pytest.raises(ValueError, match="tokenizer must be None or 'symbols:0 1 ='"):
         gym.make("Probe-Parity-v0", tokenizer="symbols:a b")
-    with pytest.raises(ValueError, match="action_tokens must be None: they are fixed, got '1,2'"):
+    with pytest.raises(ValueError, match="action_tokens must be None here: it is fixed, got '1,2'"):
         gym.make("Probe-Copy-v0", action_tokens="1,2")
     with pytest.raises(ValueError, match="at least the 4 of the longest prompt, got 2"):
         gym.make("Probe-Copy-v0", max_prompt_tokens=2)
@@ -176,8 +213,6 @@ def test_bad_arguments() -> None:
         gym.make("Probe-Parity-v0", num_bits=5)
     with pytest.raises(ValueError, match="fewer than 1 tokens"):
         solution_of("Probe-Parity-v0").q_values("0 0 0 =", ["1"])
-    with pytest.raises(ValueError, match="no stop strings, got .*stop='c'"):
-        solution_of("Probe-Constant-v0", stop="c")
     with pytest.raises(gym.error.UnregisteredEnv, match="Probe-Parity"):
         gym.make("Probe-Paritty-v0")
 

@@ -89,6 +89,8 @@ def test_the_tokenizer_reads_words_and_writes_replies() -> None:
         ({"rating_noise": 0.5}, "rating_noise must be 0 to 0.1, got 0.5"),
         ({"rating_noise": "much"}, "rating_noise must be a finite number, got 'much'"),
         ({"dataset": "x.jsonl"}, "dataset must be None here: it is fixed, got 'x.jsonl'"),
+        ({"responder": "m:f"}, "responder must be None here: it is fixed, got 'm:f'"),
+        ({"teacher": "beta=2"}, "teacher='beta=2' needs reward='teacher'"),
         ({"max_new_tokens": 2}, "max_new_tokens must be 1, a reply, got 2"),
     ],
 )

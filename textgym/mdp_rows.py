@@ -102,6 +102,14 @@ class MDPRows:
         self.token_rewards[row] = np.nan
         self.prompts[row] = prompt
 
+    def write(self, rows: np.ndarray, tokens: np.ndarray) -> None:
+        """Write one action's token in each of R rows; both (R,) int64."""
+        cells = self.lengths[rows]
+        self.ids[rows, cells] = tokens
+        self.is_action[rows, cells] = True
+        self.lengths[rows] += 1
+        self.num_actions[rows] += 1
+
     def answer(self, row: int, ids: Sequence[int]) -> None:
         """Write what the environment says in one row; the agent's next turn begins behind it."""
         end = int(self.lengths[row]) + len(ids)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from textgym.action_checks import checked_actions, require_allowed
 from textgym.mdp_rows import MDPRows
 from textgym.paid_rows import PaidRows
 from textgym.prompt_choice import PromptEncoder
@@ -97,7 +98,7 @@ class TokenMDP(PaidRows):
             ValueError: An action out of range or masked; a score that is NaN or infinite. An
                 action that is refused leaves every row as it was.
         """
-        actions = self._checked(actions, acting)
+        actions = checked_actions(actions, len(self.task.action_tokens), acting)
         allowed = self._allowed_for(actions, acting)
         is_deferred = self.reward_timing == "deferred"
         ref_log_probs = None
@@ -106,7 +107,8 @@ class TokenMDP(PaidRows):
                 self.rows, actions, allowed, acting, self.temperature
             )
         tokens = self.task.action_tokens[actions]
-        self._write(tokens, acting)
+        index = self._row_index if acting is None else np.flatnonzero(acting)
+        self.rows.write(index, tokens[index])
         by_token = None
         if self._token_payments is not None and not is_deferred:
             # Before the environment answers: the action is the last token.
@@ -146,40 +148,12 @@ class TokenMDP(PaidRows):
         for row in indices.tolist():
             self.pending.begin(row, int(self.rows.num_actions[row]))
 
-    def _checked(self, actions: np.ndarray, acting: np.ndarray | None) -> np.ndarray:
-        if acting is not None:
-            actions = np.where(acting, actions, 0)
-        num_actions = len(self.task.action_tokens)
-        if actions.min() < 0 or actions.max() >= num_actions:
-            row = int(np.flatnonzero((actions < 0) | (actions >= num_actions))[0])
-            raise ValueError(
-                f"action must lie in [0, {num_actions}), got {int(actions[row])} in row {row}"
-            )
-        return actions
-
     def _allowed_for(self, actions: np.ndarray, acting: np.ndarray | None) -> np.ndarray | None:
         allowed = self.allowed()
         if allowed is None:
             return None
-        is_refused = ~allowed[self._row_index, actions]
-        if acting is not None:
-            is_refused &= acting
-        if is_refused.any():
-            row = int(np.flatnonzero(is_refused)[0])
-            raise ValueError(
-                f"action {int(actions[row])} is masked in row {row}; expected one that "
-                f"action_masks() allows"
-            )
+        require_allowed(allowed, actions, acting)
         return allowed
-
-    def _write(self, tokens: np.ndarray, acting: np.ndarray | None) -> None:
-        rows = self.rows
-        index = self._row_index if acting is None else np.flatnonzero(acting)
-        cells = rows.lengths[index]
-        rows.ids[index, cells] = tokens[index]
-        rows.is_action[index, cells] = True
-        rows.lengths[index] += 1
-        rows.num_actions[index] += 1
 
     def _ended_now(self, tokens: np.ndarray, acting: np.ndarray | None) -> dict[int, Episode]:
         """Let the environment answer where it does, and record the episodes that end."""

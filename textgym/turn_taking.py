@@ -85,14 +85,19 @@ class TurnTaking:
         return "length" if rows.num_actions[row] >= self._max_new_tokens else None
 
 
+def turn_end_of(task: TextTask) -> ResponseEnd:
+    """Return what says where a turn of the agent ends, the whole response where nobody answers."""
+    turn_limit = None if task.responder is None else task.responder.max_turn_tokens
+    limit = task.config.max_new_tokens
+    return ResponseEnd(task.tokenizer, task.eos_ids, task.stop, limit, turn_limit)
+
+
 def ends_of(task: TextTask) -> ResponseEnd | TurnTaking:
     """Return what says where a task's episodes end."""
-    limit, responder = task.config.max_new_tokens, task.responder
-    turn_limit = None if responder is None else responder.max_turn_tokens
-    end = ResponseEnd(task.tokenizer, task.eos_ids, task.stop, limit, turn_limit)
+    end, responder = turn_end_of(task), task.responder
     if responder is None:
         return end
-    return TurnTaking(end, responder, limit, task.tokenizer.vocab_size)
+    return TurnTaking(end, responder, task.config.max_new_tokens, task.tokenizer.vocab_size)
 
 
 def _open_episode(rows: MDPRows, row: int, end: str) -> OpenEpisode:

@@ -10,10 +10,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 
 from textgym.mdp_rows import MDPRows
 from textgym.token_env import TokenEnv
 from textgym.tokenizer import end_token
+from textgym.turn_preview import TurnPreview
 from textgym.wrappers.text_space import AnyText
 
 FORMS = ("text", "tokens")
@@ -27,7 +29,8 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
     The reward is the sum of the rewards of the message's tokens, and so are `ref_log_prob` and
     `token_reward` in the info, which also holds the tokens that were written, `message_ids`;
     `reward_terms` are those of the last token. A message that is longer than a turn may be is cut
-    there, as the cap cuts any response. A message that is refused changes nothing.
+    there, as the cap cuts any response. A message is looked through before any of it is written:
+    one that is refused changes nothing, and wrappers inside see nothing of it.
 
     Rows side by side: `gym.make_vec(id, num_envs=8, vectorization_mode="sync",
     wrappers=[MessageAction])`.
@@ -55,6 +58,7 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
         responder = core.task.responder
         caps = [core.max_new_tokens] + ([responder.max_turn_tokens] if responder else [])
         self._longest = min(caps)
+        self._preview = TurnPreview(core.task)
         self._form = form
         self._action_of = {int(token): i for i, token in enumerate(core.action_tokens)}
         self._end = [self._action_of[t] for t in end_token(core.tokenizer) if t in self._action_of]
@@ -78,12 +82,19 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
             ResetNeeded: The episode has ended, or none has begun.
         """
         state = self._core.get_state()
+        if state.ended[0]:
+            raise ResetNeeded("step() needs an episode that goes on: call reset() first")
         actions = self._actions(action, state)
-        try:
-            return self._write(actions, int(state.turn_starts[0]))
-        except ValueError:
-            self._core.set_state(state)
-            raise
+        return self._write(actions[: self._turn_length(state, actions)])
+
+    def _turn_length(self, state: MDPRows, actions: list[int]) -> int:
+        length = self._preview.length(state, actions)
+        if length is None:
+            raise ValueError(
+                f"a message of {len(actions)} tokens leaves its turn open: the environment has no "
+                f"end token among its actions, so it takes {self._longest} tokens or a stop string"
+            )
+        return length
 
     def _actions(self, action: Any, state: MDPRows) -> list[int]:
         if self._form == "tokens":
@@ -107,22 +118,18 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
             raise ValueError(f"tokens {unknown} of {text!r} are no actions of this environment")
         return [self._action_of[token] for token in tokens]
 
-    def _write(
-        self, actions: list[int], turn_start: int
-    ) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        total, sums = 0.0, dict.fromkeys(SUMMED, 0.0)
-        for count, action in enumerate(actions, start=1):
+    def _write(self, actions: list[int]) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        total: Any = 0.0
+        sums = dict.fromkeys(SUMMED, 0.0)
+        written: list[int] = []
+        for action in actions:
             observation, reward, terminated, truncated, info = self.env.step(action)
-            total += float(reward)
+            total = total + reward
+            written.append(int(self._core.action_tokens[action]))
             for name in SUMMED:
                 sums[name] += info.get(name, 0.0)
-            is_over = terminated or truncated
-            if is_over or int(self._core.get_state().turn_starts[0]) != turn_start:
-                written = self._core.action_tokens[actions[:count]].tolist()
-                known = {name: sums[name] for name in SUMMED if name in info}
-                info = {**info, **known, "message_ids": tuple(written)}
-                return observation, total, bool(terminated), bool(truncated), info
-        raise ValueError(
-            f"a message of {len(actions)} tokens leaves its turn open: the environment has no end "
-            f"token among its actions, so it takes {self._longest} tokens or a stop string"
-        )
+            if terminated or truncated:  # truncated: by a wrapper inside
+                break
+        known = {name: sums[name] for name in SUMMED if name in info}
+        info = {**info, **known, "message_ids": tuple(written)}
+        return observation, total, bool(terminated), bool(truncated), info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from gymnasium.utils.env_checker import check_env
 
 from tests.textgym.wrappers.conftest import EOS, SAY_A, A, B, responses
 from tests.two_turns import ENV_ID as TWO_TURNS
-from textgym.wrappers import MessageAction, OneHotObservation, TextObservation
+from textgym.wrappers import (
+    MessageAction,
+    OneHotObservation,
+    PotentialShaping,
+    RecordEpisodes,
+    TextObservation,
+)
 
 WORDS = ("a", "b", "")
 
@@ -154,6 +161,57 @@ def test_what_is_refused_changes_nothing() -> None:
     tokens.reset(seed=0)
     with pytest.raises(ValueError, match=r"expected \(3,\) integers, got \[0, 1\]"):
         tokens.step([0, 1])
+
+
+@pytest.mark.parametrize("refused", ["c", "c > c", "c c c d e", "> c c c"])
+def test_wrappers_inside_see_nothing_of_what_is_refused(refused: str, tmp_path: Path) -> None:
+    """Four tokens close a turn here, ">" may not come first or third."""
+
+    def make(file: str) -> Any:
+        inner = gym.make("Probe-Constant-v0", action_mask=f"{__name__}:no_sign_at_even_places")
+        return MessageAction(RecordEpisodes(PotentialShaping(inner, word_count), tmp_path / file))
+
+    told, plain = make("told.jsonl"), make("plain.jsonl")
+    told.reset(seed=0)
+    plain.reset(seed=0)
+    if len(refused.split()) < 5:
+        with pytest.raises(ValueError, match="leaves its turn open|is masked"):
+            told.step(refused)
+        results = told.step("c c d c"), plain.step("c c d c")
+    else:  # what stands behind the cap is not looked at
+        results = told.step(refused), plain.step("c c c d")
+    assert results[0][1] == results[1][1] == pytest.approx(0.75)  # sums of differences vanish
+    assert results[0][4] == results[1][4]
+    lines = [(tmp_path / name).read_text("utf-8") for name in ("told.jsonl", "plain.jsonl")]
+    assert lines[0] == lines[1] and len(json.loads(lines[0])["actions"]) == 4
+
+
+def no_sign_at_even_places(
+    ids: np.ndarray, lengths: np.ndarray, prompt_lengths: np.ndarray
+) -> np.ndarray:
+    """Forbid action 0 at the first and third place of a response."""
+    allowed = np.ones((len(ids), 6), dtype=bool)
+    allowed[(lengths - prompt_lengths) % 2 == 0, 0] = False
+    return allowed
+
+
+def word_count(episodes: Any) -> list[float]:
+    return [float(len(episode.response.split())) for episode in episodes]
+
+
+def test_a_refused_turn_asks_nobody_and_leaves_what_was_said() -> None:
+    """In the second turn: the first one and its answer stay as they are."""
+    env = MessageAction(gym.make(TWO_TURNS), form="tokens")
+    env.reset(seed=0)
+    end = int(np.flatnonzero(env.unwrapped.action_tokens == 6)[0])
+    env.step(np.array([0, end]))
+    before = env.unwrapped.get_state()
+    with pytest.raises(ValueError, match=r"action must lie in \[0, .*got -1 in row 0"):
+        env.step(np.array([0, -1]))
+    after = env.unwrapped.get_state()
+    for name in ("ids", "lengths", "num_actions", "turn_starts", "rewards"):
+        np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+    assert env.step(np.array([1, end]))[4]["finish_reason"] == "solved"
 
 
 def test_a_turn_that_nothing_can_close() -> None:

@@ -30,8 +30,10 @@ Info:
 
 Arguments:
     `weights` ("helpfulness=1,brevity=1"): at least 0, one above it. `vector_reward` (False): pay
-    the vector; it takes no weights and no deferred rewards. Those of `TextEnvConfig`; `reward` says
-    what helpfulness is.
+    the vector; it takes no weights and no deferred rewards. Gymnasium's own checker expects a
+    number, so `gym.make(..., vector_reward=True, disable_env_checker=True)`, and its
+    `vectorization_mode="sync"` and "async" hold one number a row: rows side by side are those of
+    `gym.make_vec` as it is. Those of `TextEnvConfig`; `reward` says what helpfulness is.
 
 Data:
     That of RLHF-Summarize-v0, whose bundled models are used too.
@@ -86,7 +88,7 @@ class MultiObjectiveConfig(TextEnvConfig):
     def __post_init__(self) -> None:
         """Check the weights and what contradicts a vector."""
         super().__post_init__()
-        parsed_weights(self.weights or WEIGHTS)
+        parsed_weights(WEIGHTS if self.weights is None else self.weights)
         if not isinstance(self.vector_reward, bool):
             raise ValueError(f"vector_reward must be True or False, got {self.vector_reward!r}")
         if self.vector_reward and self.weights is not None:
@@ -98,13 +100,15 @@ class MultiObjectiveConfig(TextEnvConfig):
             _refuse_deferred(self.reward_timing)
 
 
-def parsed_weights(text: str) -> dict[str, float]:
+def parsed_weights(text: object) -> dict[str, float]:
     """Return the weight of each objective, divided by their sum.
 
     Raises:
-        ValueError: Not of the form, an objective unknown, missing or named twice, a weight that is
-            negative or not finite, or all weights zero.
+        ValueError: No text of the form, an objective unknown, missing or named twice, a weight that
+            is negative or not finite, or all weights zero.
     """
+    if not isinstance(text, str):
+        raise ValueError(f"weights must be such as {WEIGHTS!r}, got {text!r}")
     pairs = [part.partition("=") for part in text.split(",")]
     names = [name.strip() for name, _, _ in pairs]
     if sorted(names) != sorted(OBJECTIVES):
@@ -194,7 +198,7 @@ def build_task(config: MultiObjectiveConfig) -> TextTask:
         raise ValueError(
             f"RLHF-MultiObjective-v0 needs a reward that answers at once, got {config.reward!r}"
         )
-    weights = parsed_weights(config.weights or WEIGHTS)
+    weights = parsed_weights(WEIGHTS if config.weights is None else config.weights)
     paid = dict.fromkeys(OBJECTIVES, 1.0) if config.vector_reward else weights
     reward = WeightedSum(
         [(paid["helpfulness"], Helpfulness(task.reward)), (paid["brevity"], Brevity())]
@@ -248,10 +252,15 @@ class MultiObjectiveEnv(TokenEnv):
     reward_dim = len(OBJECTIVES)
     best_known_response = staticmethod(plainest_summary)
 
+    @property
+    def pays_vectors(self) -> bool:
+        """Whether `vector_reward` is set."""
+        return bool(self.config.vector_reward)  # type: ignore[attr-defined]
+
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
         """Write one token; with `vector_reward` the reward is (2,) float32."""
         observation, reward, terminated, truncated, info = super().step(action)
-        if not self.config.vector_reward:  # type: ignore[attr-defined]
+        if not self.pays_vectors:
             return observation, reward, terminated, truncated, info
         terms = info.get("reward_terms")
         columns = None if terms is None else {name: [terms[name]] for name in OBJECTIVES}
@@ -274,10 +283,15 @@ class MultiObjectiveVectorEnv(TokenVectorEnv):
     reward_dim = len(OBJECTIVES)
     best_known_response = staticmethod(plainest_summary)
 
+    @property
+    def pays_vectors(self) -> bool:
+        """Whether `vector_reward` is set."""
+        return bool(self.config.vector_reward)  # type: ignore[attr-defined]
+
     def step(self, actions: Any) -> VectorStep:
         """Write one token in every row; with `vector_reward` rewards are (N, 2) float32."""
         observation, rewards, terminated, truncated, infos = super().step(actions)
-        if not self.config.vector_reward:  # type: ignore[attr-defined]
+        if not self.pays_vectors:
             return observation, rewards, terminated, truncated, infos
         ended = infos.get("final_info", infos)
         vectors = _vectors(rewards, ended.get("reward_terms"))
@@ -289,6 +303,6 @@ class MultiObjectiveVectorEnv(TokenVectorEnv):
         Raises:
             ValueError: Another value, or "deferred" with `vector_reward`.
         """
-        if self.config.vector_reward and timing != "step":  # type: ignore[attr-defined]
+        if self.pays_vectors and timing != "step":
             _refuse_deferred(timing)
         super().set_reward_timing(timing)

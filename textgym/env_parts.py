@@ -113,6 +113,11 @@ class EnvParts:
         """Either "step" or "deferred"."""
         return self._mdp.reward_timing
 
+    @property
+    def pays_vectors(self) -> bool:
+        """Whether a step pays a vector, a number for each objective, instead of one number."""
+        return False
+
     def set_kl_coef(self, value: float) -> None:
         """Change `kl_coef`, between rollouts only.
 
@@ -156,6 +161,19 @@ class EnvParts:
     def _show(self) -> None:
         frames = [self._rendered(row) for row in range(len(self._mdp.rows))]
         sys.stdout.write("\n".join(frames) + "\n")
+
+
+def require_one_reward(core: object) -> None:
+    """Refuse an unwrapped environment that pays vectors.
+
+    Raises:
+        ValueError: It does.
+    """
+    if isinstance(core, EnvParts) and core.pays_vectors:
+        raise ValueError(
+            f"expected an environment that pays one number a step, got {core} that pays a vector "
+            f"of objectives (vector_reward=True)"
+        )
 
 
 _SHOWN_AT_END = ("finish_reason", "score", "gold_score")

@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from textgym.env_parts import EnvParts
+from textgym.env_parts import EnvParts, require_one_reward
 from textgym.episode_list import EpisodeList
 from textgym.types import Episode
 from textgym.vector_info import row_info_of
@@ -70,7 +70,7 @@ def rollout(
 
     Raises:
         ValueError: No text environment, a negative `n`, other than `n` prompt ids, a policy that
-            is none of the three, or an episode that a wrapper cut short.
+            is none of the three, an episode that a wrapper cut short, or rewards that are vectors.
     """
     if n < 0:
         raise ValueError(f"n must be at least 0, got {n!r}")
@@ -79,6 +79,7 @@ def rollout(
     core = getattr(env, "unwrapped", None)
     if not isinstance(core, EnvParts):
         raise ValueError(f"expected a TokenEnv or TokenVectorEnv, wrapped or not, got {env!r}")
+    require_one_reward(core)
     act = _actor(policy, env, seed, deterministic)
     play = _play_vector if isinstance(env, gym.vector.VectorEnv) else _play_single
     return EpisodeList(play(env, act, n, seed, prompt_ids), core.tokenizer)

@@ -75,6 +75,10 @@ def test_lines_from_a_pipe_are_answers(monkeypatch, capsys):
         ([PROBE, "--env-kwarg", "table_seed=x"], "table_seed: expected INT, got 'x'"),
         ([PROBE, "--env-kwarg", "kl_coef=-1"], "kl_coef.*-1"),
         ([PROBE, "--env-kwarg", "kl_coef"], "expected name=value, got 'kl_coef'"),
+        (
+            ["RLHF-MultiObjective-v0", "--env-kwarg", "vector_reward=True"],
+            "expected an environment that pays one number a step",
+        ),
         ([PROBE, "--prompt-id", "9"], "prompt_id must be an integer in .0, 1., got 9"),
     ],
 )

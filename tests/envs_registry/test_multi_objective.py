@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import textgym  # noqa: F401
+import textgym
 from textgym.envs_registry.multi_objective import (
     BREVITY_SCALE,
     Brevity,
@@ -21,6 +22,17 @@ from textgym.envs_registry.multi_objective import (
 )
 from textgym.envs_registry.summarize_posts.posts import SummarizePosts
 from textgym.types import Episode
+from textgym.wrappers import (
+    ActionMaskObservation,
+    HumanFeedback,
+    MessageAction,
+    PotentialShaping,
+    PromptLengthObservation,
+    RecordEpisodes,
+    TextObservation,
+    VectorPotentialShaping,
+    VectorRecordEpisodes,
+)
 
 ID = "RLHF-MultiObjective-v0"
 STEPS = 40
@@ -82,9 +94,11 @@ def test_weights_sum_to_one() -> None:
         ("helpfulness=1,brevity=1,brevity=2", "must name each of"),
         ("helpfulness=much,brevity=1", "must be such as 'helpfulness=1,brevity=1'"),
         ("0.3,0.7", "must name each of"),
+        ("", r"must name each of .* once, got ''"),
+        (0, "weights must be such as 'helpfulness=1,brevity=1', got 0"),
     ],
 )
-def test_bad_weights_are_refused(weights: str, message: str) -> None:
+def test_bad_weights_are_refused(weights: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MultiObjectiveConfig(weights=weights)
     with pytest.raises(ValueError, match=message):
@@ -170,6 +184,67 @@ def test_vector_convention_of_mo_gymnasium(models: dict[str, Any]) -> None:
     terms = info["reward_terms"]
     expected = [terms["helpfulness"] + terms["kl"], terms["brevity"] + terms["kl"]]
     assert reward == pytest.approx(expected, abs=1e-5)
+
+
+def vector_env(models: dict[str, Any]) -> Any:
+    return gym.make(ID, vector_reward=True, disable_env_checker=True, **models)
+
+
+@pytest.mark.parametrize(
+    "wrapper", [ActionMaskObservation, PromptLengthObservation, TextObservation, RecordEpisodes]
+)
+def test_wrappers_pass_vectors_on(
+    models: dict[str, Any], wrapper: Any, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = [tmp_path / "vectors.jsonl"] if wrapper is RecordEpisodes else []
+    plain, wrapped = vector_env(models), wrapper(vector_env(models), *path)
+    plain.reset(seed=2)
+    wrapped.reset(seed=2)
+    ended, expected = False, []
+    while not ended:
+        expected.append(plain.step(50)[1])
+        _, reward, ended, _, _ = wrapped.step(50)
+        assert reward.dtype == np.float32 and np.array_equal(reward, expected[-1])
+    for file in path:
+        written = json.loads(file.read_text("utf-8"))["rewards"]
+        assert written == [vector.tolist() for vector in expected]
+    assert not [w for w in recwarn if "reward" in str(w.message)]
+
+
+def test_a_message_is_paid_the_sum_of_its_vectors(models: dict[str, Any]) -> None:
+    plain, message = vector_env(models), MessageAction(vector_env(models), form="tokens")
+    plain.reset(seed=2)
+    message.reset(seed=2)
+    expected = sum(plain.step(50)[1] for _ in range(5))
+    assert message.step(np.full(5, 50))[1] == pytest.approx(expected)
+
+
+def test_rows_are_recorded_with_their_vectors(models: dict[str, Any], tmp_path: Path) -> None:
+    envs: Any = gym.make_vec(ID, num_envs=2, vector_reward=True, **models)
+    envs = VectorRecordEpisodes(envs, tmp_path / "rows.jsonl")
+    envs.reset(seed=0)
+    rewards = [envs.step([50, 60])[1] for _ in range(5)]
+    lines = [
+        json.loads(line) for line in (tmp_path / "rows.jsonl").read_text("utf-8").split("\n")[:-1]
+    ]
+    for line in lines:
+        assert line["rewards"] == [vectors[line["row"]].tolist() for vectors in rewards]
+    assert sorted(line["row"] for line in lines) == [0, 1]
+
+
+def test_what_needs_one_number_says_so(models: dict[str, Any]) -> None:
+    envs: Any = gym.make_vec(ID, num_envs=2, vector_reward=True, **models)
+    said = "expected an environment that pays one number a step.*vector_reward=True"
+    for build in (
+        lambda: PotentialShaping(vector_env(models)),
+        lambda: VectorPotentialShaping(envs),
+        lambda: HumanFeedback(vector_env(models)),
+        lambda: textgym.rollout(vector_env(models), None, 1),
+        lambda: textgym.rollout(envs, None, 1),
+    ):
+        with pytest.raises(ValueError, match=said):
+            build()
+    assert not gym.make(ID, **models).unwrapped.get_wrapper_attr("pays_vectors")
 
 
 def test_without_gold_on_other_posts(models: dict[str, Any], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import gymnasium as gym
 import numpy as np
 
 from textgym.cli.environment import add_env_arguments, env_kwargs, load_quietly
+from textgym.env_parts import require_one_reward
 from textgym.rendering import token_pieces
 from textgym.types import Prompt
 
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Play until the input ends."""
     load_quietly()
     env = gym.make(args.env, **env_kwargs(args.env, args.env_kwarg))
+    require_one_reward(env.unwrapped)
     options = None if args.prompt_id is None else {"prompt_id": args.prompt_id}
     _, info = env.reset(seed=args.seed, options=options)
     while True:

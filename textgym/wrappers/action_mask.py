@@ -48,11 +48,11 @@ class ActionMaskObservation(gym.Wrapper, gym.utils.RecordConstructorArgs):
         observation, info = self.env.reset(seed=seed, options=options)
         return self._masked(observation, is_over=False), info
 
-    def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:  # type: ignore[override]
+    def step(self, action: Any) -> tuple[dict[str, Any], Any, bool, bool, dict[str, Any]]:
         """Act; see the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         masked = self._masked(observation, is_over=bool(terminated or truncated))
-        return masked, float(reward), terminated, truncated, info
+        return masked, reward, terminated, truncated, info
 
     def _masked(self, observation: Any, *, is_over: bool) -> dict[str, Any]:
         mask = self._core.action_masks().astype(np.int8) | np.int8(is_over)

@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from textgym.env_parts import require_one_reward
 from textgym.feedback.segment_feedback import (
     MemberPredictor,
     RewardPredictor,
@@ -50,9 +51,11 @@ class HumanFeedback(gym.Wrapper):
             feedback: Shared by the rows; one of its own by default.
 
         Raises:
-            ValueError: A space that does not flatten to a fixed number of numbers.
+            ValueError: A space that does not flatten to a fixed number of numbers, or rewards that
+                are vectors.
         """
         super().__init__(env)
+        require_one_reward(env.unwrapped)
         for name, space in (("observation", env.observation_space), ("action", env.action_space)):
             if not space.is_np_flattenable:
                 raise ValueError(f"the {name} space must flatten to an array, got {space}")

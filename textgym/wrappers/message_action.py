@@ -73,7 +73,7 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
             else spaces.MultiDiscrete([len(core.action_tokens)] * self._longest)
         )
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Write a message.
 
         Raises:

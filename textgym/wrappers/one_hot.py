@@ -42,10 +42,10 @@ class OneHotObservation(gym.Wrapper, gym.utils.RecordConstructorArgs):
         observation, info = self.env.reset(seed=seed, options=options)
         return one_hot(observation, self._num_ids), info
 
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
+    def step(self, action: Any) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
         """Act; see the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return one_hot(observation, self._num_ids), float(reward), terminated, truncated, info
+        return one_hot(observation, self._num_ids), reward, terminated, truncated, info
 
 
 class VectorOneHotObservation(gym.vector.VectorWrapper):

@@ -35,11 +35,11 @@ class PromptLengthObservation(gym.Wrapper, gym.utils.RecordConstructorArgs):
         observation, info = self.env.reset(seed=seed, options=options)
         return _with_length(observation, info[PROMPT_LENGTH]), info
 
-    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:  # type: ignore[override]
+    def step(self, action: Any) -> tuple[dict[str, np.ndarray], Any, bool, bool, dict[str, Any]]:
         """Write one token; see the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         observation = _with_length(observation, info[PROMPT_LENGTH])
-        return observation, float(reward), terminated, truncated, info
+        return observation, reward, terminated, truncated, info
 
 
 class VectorPromptLengthObservation(gym.vector.VectorWrapper):

@@ -28,8 +28,8 @@ class RecordEpisodes(gym.Wrapper, gym.utils.RecordConstructorArgs):
     Of any environment it has "episode" (its number, from 0), "row", "actions", "rewards",
     "terminated", "truncated", and what the infos of the reset and of the last step hold: of text
     environments `prompt`, `response`, `response_ids`, `score`, `gold_score`, `reward_terms` and the
-    rest of docs/environment.md. Numbers that JSON does not have (NaN, infinities) are null. An
-    episode that never ends is never written.
+    rest of docs/environment.md. A reward that is a vector is a list. Numbers that JSON does not
+    have (NaN, infinities) are null. An episode that never ends is never written.
     """
 
     def __init__(self, env: gym.Env, path: str | Path, *, append: bool = False) -> None:
@@ -57,13 +57,13 @@ class RecordEpisodes(gym.Wrapper, gym.utils.RecordConstructorArgs):
         self._open = _begun(info)
         return observation, info
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Act; see the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         _note(self._open, action, reward)
         if terminated or truncated:
             self._file.write(self._open, 0, terminated, truncated, info)
-        return observation, float(reward), terminated, truncated, info
+        return observation, reward, terminated, truncated, info
 
 
 class VectorRecordEpisodes(gym.vector.VectorWrapper):
@@ -165,7 +165,7 @@ def _begun(info: Mapping[str, Any]) -> dict[str, Any]:
 
 def _note(episode: dict[str, Any], action: Any, reward: Any) -> None:
     episode["actions"].append(_plain(action))
-    episode["rewards"].append(_plain(float(reward)))
+    episode["rewards"].append(_plain(np.asarray(reward, dtype=np.float64)))
 
 
 def _plain_info(info: Mapping[str, Any]) -> dict[str, Any]:

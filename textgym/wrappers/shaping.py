@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from textgym.env_parts import EnvParts
+from textgym.env_parts import EnvParts, require_one_reward
 from textgym.mdp_rows import MDPRows
 from textgym.response_end import episode_of
 from textgym.rewards.base import AskedReward, score_episodes
@@ -30,6 +30,7 @@ class _Shaping:
     ) -> None:
         if not isinstance(core, EnvParts):
             raise ValueError(f"expected a text environment (TokenEnv, TokenVectorEnv), got {core}")
+        require_one_reward(core)
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
         if not 0 < gamma <= 1:
@@ -106,7 +107,8 @@ class PotentialShaping(gym.Wrapper, gym.utils.RecordConstructorArgs):
             weight: What the potential counts.
 
         Raises:
-            ValueError: Another environment, kind or gamma, or a reward that somebody is asked for.
+            ValueError: Another environment, kind or gamma, a reward that somebody is asked for, or
+                rewards that are vectors.
         """
         gym.utils.RecordConstructorArgs.__init__(
             self, potential=potential, kind=kind, gamma=gamma, weight=weight

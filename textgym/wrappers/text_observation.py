@@ -41,10 +41,10 @@ class TextObservation(gym.Wrapper, gym.utils.RecordConstructorArgs):
         observation, info = self.env.reset(seed=seed, options=options)
         return shown_text(self._core, observation), info
 
-    def step(self, action: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
+    def step(self, action: Any) -> tuple[str, Any, bool, bool, dict[str, Any]]:
         """Act; see the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return shown_text(self._core, observation), float(reward), terminated, truncated, info
+        return shown_text(self._core, observation), reward, terminated, truncated, info
 
 
 class VectorTextObservation(gym.vector.VectorWrapper):

@@ -5,8 +5,9 @@ Description:
     tells whether it was liked. The agent shows eight more and hears such a word after each. Of the
     36 films none is shown twice. The latent taste moves towards the genre that is shown, and tires
     of it for a while; a user who skips three films in a row leaves. A reward model learned from
-    comparisons of a fallible teacher gives the score; the gold utility is the mean true appeal of
-    the films when they were shown, which no noise of a reaction touches.
+    comparisons of a fallible teacher gives the score; the gold utility is the mean, over all
+    `max_new_tokens` slots of the session, of how much each film truly appealed when it was shown,
+    which no noise of a reaction touches. Slots after the user has left count 0.
 
 Observation:
     `Box(0, V, (L,), int64)`: "Seen:", films and reactions, "Next:"; then a film and the reaction to
@@ -33,7 +34,8 @@ Info:
 Arguments:
     `repeats` (False): nothing is masked, for algorithms that know no masks; a film that was seen
     before appeals to nobody. Those of `TextEnvConfig`, without `action_tokens` and `dataset`. Of a
-    prompt of one's own the taste is unknown: each genre is liked half.
+    prompt of one's own the taste is unknown: each genre is liked half. `max_new_tokens` is 8 films
+    by default, at most 28 without `repeats`: a user has seen 8 of the 36.
 
 Data:
     `recommend_users`: user i of a split is a pure function of (`data_seed`, `split`, i); splits
@@ -56,8 +58,8 @@ from textgym.envs_registry.recommend_recipe import ENV_ID, RECIPE
 from textgym.envs_registry.recommend_users.catalogue import GENRES, TITLES, symbol_of, titles_in
 from textgym.envs_registry.recommend_users.clerks import has_left, is_liking, reaction_to
 from textgym.envs_registry.recommend_users.gold import Satisfaction
-from textgym.envs_registry.recommend_users.taste import Taste, appeals
-from textgym.envs_registry.recommend_users.users import RecommendUsers
+from textgym.envs_registry.recommend_users.taste import NUM_SLOTS, Taste, appeals
+from textgym.envs_registry.recommend_users.users import HISTORY_LENGTH, RecommendUsers
 from textgym.envs_registry.symbol_actions import SymbolEnv, with_symbol_actions
 from textgym.masks import CheckedMask, MaskFn, combine_masks
 from textgym.task import TextTask
@@ -71,7 +73,7 @@ BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "recomm
 # The models were trained at these lengths.
 DEFAULTS = {name: RECIPE[name] for name in ("max_prompt_tokens", "max_new_tokens")}
 # Mean and standard deviation of the bundled reference's gold, sampled (the bundle's card.json).
-GOLD_SCALE = (0.321, 0.136)
+GOLD_SCALE = (0.33, 0.14)
 SYMBOLS = tuple(symbol_of(title) for title in TITLES)
 UNKNOWN_TASTE = dict.fromkeys(GENRES, 0.5)
 
@@ -91,6 +93,12 @@ class RecommendConfig(TextEnvConfig):
         super().__post_init__()
         if not isinstance(self.repeats, bool):
             raise ValueError(f"repeats must be True or False, got {self.repeats!r}")
+        most = len(TITLES) - HISTORY_LENGTH
+        if not self.repeats and self.max_new_tokens > most:
+            raise ValueError(
+                f"max_new_tokens must be at most the {most} films that a user has not seen, or "
+                f"repeats=True, got {self.max_new_tokens!r}"
+            )
 
 
 class UnseenFilms:
@@ -113,11 +121,12 @@ class User:
     """The environment's side: the user reacts to each film, or leaves; see `Responder`."""
 
     max_turn_tokens = 1
-    max_reply_tokens = int(RECIPE["max_reply_tokens"])
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        """Take who reads and writes."""
+    def __init__(self, tokenizer: Tokenizer, num_slots: int = NUM_SLOTS) -> None:
+        """Take who reads and writes, and how many films a session has."""
         self._tokenizer = tokenizer
+        room = int(RECIPE["max_reply_tokens"])
+        self.max_reply_tokens = max(room, room * num_slots // NUM_SLOTS)
 
     def replies(self, episodes: Sequence[OpenEpisode]) -> list[Reply]:
         """Return each user's reaction."""
@@ -150,14 +159,16 @@ def build_task(config: RecommendConfig) -> TextTask:
             f"{ENV_ID} has procedural users only: expected no dataset, got {config.dataset!r}"
         )
     config, tokenizer = with_symbol_actions(config, SYMBOLS, BUNDLE)
+    num_slots = config.max_new_tokens
+    users = RecommendUsers(config.data_seed, config.split, config.num_prompts, num_slots=num_slots)
     task = text_task(
         config,
-        prompts=RecommendUsers(config.data_seed, config.split, config.num_prompts),
-        gold=Satisfaction(),
+        prompts=users,
+        gold=Satisfaction(num_slots),
         gold_scale=GOLD_SCALE,
         bundle=BUNDLE,
     )
-    return replace(task, mask_fn=_mask(config, task), responder=User(tokenizer))
+    return replace(task, mask_fn=_mask(config, task), responder=User(tokenizer, num_slots))
 
 
 def _mask(config: RecommendConfig, task: TextTask) -> MaskFn | None:

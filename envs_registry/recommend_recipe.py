@@ -12,7 +12,7 @@ from textgym.envs_registry.recommend_users.users import HastyClerks, RecommendUs
 
 ENV_ID = "RLHF-Recommend-v0"
 
-# Keyword arguments of `textgym.agents.bundles.bundle.BundleRecipe`.
+# Keyword arguments of `textgym.agents.bundles.bundle_recipe.BundleRecipe`.
 RECIPE: dict[str, Any] = {
     "env_id": ENV_ID,
     "data_seed": 0,
@@ -24,18 +24,23 @@ RECIPE: dict[str, Any] = {
     "max_new_tokens": NUM_SLOTS,
     "max_reply_tokens": 16,
     "n_tokenizer_posts": 3_000,
-    "n_sft_posts": 24_000,
-    "sft_batch_tokens": 512,
+    "n_sft_posts": 40_000,
+    "sft_batch_tokens": 1024,
     "sft_learning_rate": 3e-3,
-    "n_comparison_prompts": 3_000,
+    "sft_optimizer": "muon",
+    "n_comparison_prompts": 10_000,
+    "responses_per_prompt": 2,
+    "compare_people": True,
     "teacher_temperature": 0.25,
     "teacher_mistake_rate": 0.02,
-    "reward_epochs": 1.5,
-    "reward_batch_tokens": 768,
+    "reward_epochs": 2.0,
+    "reward_batch_tokens": 2048,
     "reward_learning_rate": 1e-3,
+    "reward_optimizer": "muon",
+    "reward_token_aggregate": "sum",
     "n_normalisation": 512,
-    "n_held_out_prompts": 300,
-    "n_evaluation": 256,
+    "n_held_out_prompts": 400,
+    "n_evaluation": 512,
 }
 
 # What `--quick` changes: every stage runs, nothing is learned well.

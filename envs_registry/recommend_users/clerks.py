@@ -42,10 +42,12 @@ def told(titles: Sequence[str], reactions: Sequence[bool]) -> str:
     return "".join(symbol_of(t) + word for t, word in zip(titles, words, strict=True))
 
 
-def knowing_session(liking: Mapping[str, float], seen: Sequence[str], rng: Draws) -> str:
+def knowing_session(
+    liking: Mapping[str, float], seen: Sequence[str], rng: Draws, num_slots: int = NUM_SLOTS
+) -> str:
     """Return a session of one who knows the taste and shows what appeals most just then."""
     taste, titles, reactions = Taste(liking), list[str](), list[bool]()
-    while len(titles) < NUM_SLOTS and not has_left(reactions):
+    while len(titles) < num_slots and not has_left(reactions):
         left = [title for title in TITLES if title not in seen and title not in titles]
         titles.append(max(left, key=taste.appeal))
         reactions.append(rng.random() < taste.appeal(titles[-1]))

@@ -15,6 +15,7 @@ from textgym.envs_registry.recommend_users.catalogue import GENRE_OF, QUALITY_OF
 EXPOSURE, NEGLECT = 0.12, 0.03
 # How tired one film of a genre makes of it, and what share of that is left one film later.
 TIRING, TIREDNESS_LEFT = 0.35, 0.5
+# Films of a session, unless `max_new_tokens` says otherwise.
 NUM_SLOTS = 8
 # So many films in a row that are skipped, and the user leaves.
 PATIENCE = 3
@@ -67,7 +68,13 @@ def appeals(
 
 
 def satisfaction(
-    liking: Mapping[str, float], titles: Sequence[str], seen: Sequence[str] = ()
+    liking: Mapping[str, float],
+    titles: Sequence[str],
+    seen: Sequence[str] = (),
+    num_slots: int = NUM_SLOTS,
 ) -> float:
-    """Return the mean appeal over all slots, in [0, 1]; a slot that was never filled has 0."""
-    return sum(appeals(liking, titles, seen)) / NUM_SLOTS
+    """Return the mean appeal over the slots of a session, in [0, 1].
+
+    A slot that was never filled has 0; films beyond the last slot do not count.
+    """
+    return sum(appeals(liking, titles[:num_slots], seen)) / num_slots

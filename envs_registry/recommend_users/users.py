@@ -15,7 +15,7 @@ from textgym.envs_registry.recommend_users.clerks import (
     knowing_session,
     reaction_to,
 )
-from textgym.envs_registry.recommend_users.taste import Taste
+from textgym.envs_registry.recommend_users.taste import NUM_SLOTS, Taste
 from textgym.types import Prompt
 
 HISTORY_LENGTH = 8
@@ -30,6 +30,13 @@ class RecommendUsers(ProceduralPrompts):
     `history` (pairs of a title and whether it was liked) and `hasty`: the session of a clerk in
     haste, which the bundled reference model imitates.
     """
+
+    def __init__(
+        self, data_seed: int, split: str, size: int | None = None, *, num_slots: int = NUM_SLOTS
+    ) -> None:
+        """See `ProceduralPrompts`; the references show `num_slots` films unless the user leaves."""
+        super().__init__(data_seed, split, size)
+        self._num_slots = num_slots
 
     def draw(self, rng: Draws) -> dict[str, Any]:
         """See `ProceduralPrompts`."""
@@ -56,7 +63,7 @@ class RecommendUsers(ProceduralPrompts):
         return Prompt(
             prompt_id=prompt_id,
             text=f"Seen: {text}\nNext:",
-            references=(knowing_session(facts["liking"], seen, rng),),
+            references=(knowing_session(facts["liking"], seen, rng, self._num_slots),),
             facts={**facts, "hasty": hasty_session(facts["liking"], history, rng)},
         )
 

@@ -73,6 +73,39 @@ def test_satisfaction() -> None:
     assert list(appeals(LIKING, ["Alibi"], seen=["Alibi"])) == [0.0]
 
 
+def test_satisfaction_is_a_mean_over_the_slots_of_a_session() -> None:
+    films = ["Alibi", "Ransom", "Orbit"]
+    first, second, third = appeals(LIKING, films)
+    assert satisfaction(LIKING, films, num_slots=3) == pytest.approx((first + second + third) / 3)
+    assert satisfaction(LIKING, films, num_slots=20) == pytest.approx(
+        sum((first, second, third)) / 20
+    )
+    assert satisfaction(LIKING, films, num_slots=1) == pytest.approx(0.8)  # the rest is too late
+    perfect = dict.fromkeys(GENRES, 1.0)
+    best = [titles[0] for titles in GENRES.values()]
+    assert satisfaction(perfect, best, num_slots=2) <= 1.0
+
+
+@pytest.mark.parametrize("num_slots", [3, 8, 20])
+def test_gold_is_about_the_session_that_is_played(num_slots: int) -> None:
+    """Its mean appeal over `max_new_tokens` slots; more reactions need more room."""
+    env: Any = gym.make(ID, reward="gold", kl_coef=0.0, device="cpu", max_new_tokens=num_slots)
+    lengths = []
+    for prompt_id in range(12):
+        env.reset(seed=prompt_id, options={"prompt_id": prompt_id})
+        user = env.unwrapped.task.prompts[prompt_id]
+        ended, info = False, {}
+        while not ended:
+            _, reward, ended, _, info = env.step(env.unwrapped.best_known_action())
+        shown = titles_in(info["response"])
+        expected = sum(appeals(user.facts["liking"], shown)) / num_slots
+        assert reward == pytest.approx(expected, abs=1e-6) == info["gold_score"]
+        assert info["finish_reason"] == ("length" if len(shown) == num_slots else "left")
+        lengths += [len(shown), len(titles_in(user.references[0]))]
+    assert max(lengths) == num_slots or num_slots == 20 and max(lengths) > 8
+    assert env.unwrapped.task.responder.max_reply_tokens >= 2 * num_slots
+
+
 def test_who_leaves() -> None:
     assert has_left([True, False, False, False])
     assert not has_left([False, False]) and not has_left([False, False, True])
@@ -195,6 +228,8 @@ def test_bad_arguments_are_refused() -> None:
         gym.make(ID, dataset="x.jsonl")
     with pytest.raises(ValueError, match="repeats must be True or False, got 1"):
         gym.make(ID, repeats=1)
+    with pytest.raises(ValueError, match="at most the 28 films .*repeats=True, got 29"):
+        gym.make(ID, max_new_tokens=29)
     with pytest.raises(ValueError, match="the actions of RLHF-Recommend-v0 are fixed"):
         gym.make(ID, action_tokens="3")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,12 @@ def parse_columns(columns: str, allowed: Sequence[str]) -> dict[str, str]:
             )
         mapping[name] = column
     return mapping
+
+
+def columns_hint(needed: Iterable[str]) -> str:
+    """Return the argument that maps a prompt and what else is needed, columns to be filled in."""
+    names = dict.fromkeys(("prompt", *needed))
+    return f"dataset_columns='{','.join(f'{name}=COLUMN' for name in names)}'"
 
 
 def _json_rows(path: Path) -> Iterator[Row]:

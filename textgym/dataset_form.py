@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from textgym.dataset_files import columns_hint
 from textgym.prompts import PromptList, PromptSource
 from textgym.rewards.base import RewardFn
 from textgym.types import Prompt
@@ -93,8 +94,7 @@ class DatasetForm:
             has = sorted(set().union(*(prompt.facts for prompt in prompts)))
             raise ValueError(
                 f"{self.env_id} needs {purpose} in the dataset, got prompts without {name!r} "
-                f"(other columns: {has}); say which it is with dataset_columns='prompt=COLUMN,"
-                f"{name}=COLUMN'"
+                f"(other columns: {has}); say which is which with {columns_hint(self.needs)}"
             )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from textgym.config import SPLITS
-from textgym.dataset_files import Row, column_value, parse_columns, read_rows
+from textgym.dataset_files import Row, column_value, columns_hint, parse_columns, read_rows
 from textgym.dialogues import (
     ASSISTANT_MARK,
     RenderChat,
@@ -39,6 +39,7 @@ class FilePrompts(PromptList):
         render_chat: RenderChat | None = None,
         names: Sequence[str] = (),
         usual_columns: str | None = None,
+        needs: Sequence[str] = ("reference",),
     ) -> None:
         r"""Read the prompts of one split.
 
@@ -54,6 +55,7 @@ class FilePrompts(PromptList):
                 form.
             names: What `columns` may map beside these, to facts of that name.
             usual_columns: A mapping for rows that have its columns and none of those recognised.
+            needs: What has to be mapped beside the prompt, for messages.
 
         Raises:
             FileNotFoundError: No such file.
@@ -63,7 +65,7 @@ class FilePrompts(PromptList):
         mapping = parse_columns(columns, allowed) if columns else None
         usual = parse_columns(usual_columns, allowed) if usual_columns else {}
         prompts = [
-            _prompt_of(row, mapping or _recognised(row, number, usual), number, render_chat)
+            _prompt_of(row, mapping or _recognised(row, number, usual, needs), number, render_chat)
             for number, row in enumerate(read_rows(dataset))
         ]
         if not prompts:
@@ -110,7 +112,9 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _recognised(row: Row, number: int, usual: Mapping[str, str]) -> Mapping[str, str]:
+def _recognised(
+    row: Row, number: int, usual: Mapping[str, str], needs: Sequence[str]
+) -> Mapping[str, str]:
     if "prompt" in row:
         references = [name for name in REFERENCE_COLUMNS if name in row]
         return {"prompt": "prompt", **({"reference": references[0]} if references else {})}
@@ -121,8 +125,8 @@ def _recognised(row: Row, number: int, usual: Mapping[str, str]) -> Mapping[str,
     if usual and all(column.split(".")[0] in row for column in usual.values()):
         return usual
     raise ValueError(
-        f"row {number} has no column 'prompt'; it has {sorted(row)}; say which it is with "
-        f"dataset_columns='prompt=COLUMN,reference=COLUMN'"
+        f"row {number} has no column 'prompt'; it has {sorted(row)}; say which is which with "
+        f"{columns_hint(needs)}"
     )
 
 

@@ -138,6 +138,7 @@ def dataset_prompts(
             render_chat=tokenizer.render_chat if has_template else None,
             names=() if form is None else form.names,
             usual_columns=None if form is None else form.columns,
+            needs=("reference",) if form is None else tuple(form.needs),
         )
     function = load_callable(name)
     known = inspect.signature(function).parameters

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
+import textgym  # noqa: F401
 from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm, FormedPrompts
 from textgym.file_prompts import FilePrompts
@@ -51,6 +54,43 @@ def test_columns_are_recognised_mapped_and_formed(tmp_path: Path) -> None:
         FilePrompts(file)
     with pytest.raises(ValueError, match="names among .*'question'.*got 'title=ask'"):
         FilePrompts(file, columns="prompt=context,title=ask", names=FORM.names)
+
+
+# Rows with other names than are known, and which column is which.
+OTHER_NAMES = {
+    "RLHF-NER-v0": (
+        {"words": ["Ann", "left"], "labels": ["B-person", "O"]},
+        {"prompt": "words", "tags": "labels"},
+    ),
+    "RLHF-QA-v0": (
+        {"passage": "Ann left.", "asked": "Who left?", "said": "Ann"},
+        {"prompt": "passage", "question": "asked", "reference": "said"},
+    ),
+    "RLHF-Dialogue-v0": (
+        {"first": "Hello.", "all": ["Hello.", "Hi.", "Bye."]},
+        {"prompt": "first", "turns": "all"},
+    ),
+}
+
+
+@pytest.mark.parametrize("env_id", OTHER_NAMES)
+def test_advice_that_is_followed_is_enough(env_id: str, tmp_path: Path) -> None:
+    """Each environment asks for all columns that it needs at once, and then has them."""
+    row, column_of = OTHER_NAMES[env_id]
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row), "utf-8")
+    said = r"row 0 has no column 'prompt'; .* which is which with dataset_columns='(.*)'$"
+    with pytest.raises(ValueError, match=said) as refused:
+        gym.make(env_id, dataset=str(file), device="cpu")
+    advice = str(refused.value).split("dataset_columns='")[1].rstrip("'")
+    names = [part.removesuffix("=COLUMN") for part in advice.split(",")]
+    assert set(names) == set(column_of)
+    columns = ",".join(f"{name}={column_of[name]}" for name in names)
+    env = gym.make(env_id, dataset=str(file), dataset_columns=columns, device="cpu")
+    assert env.reset(seed=0)[1]["prompt"]
+    with pytest.raises(ValueError, match=re.escape(f"dataset_columns='{advice}'")):
+        first = names[0]
+        gym.make(env_id, dataset=str(file), dataset_columns=f"{first}={column_of[first]}")
 
 
 def test_a_source_that_is_not_in_memory_is_formed_when_asked() -> None:

@@ -73,7 +73,7 @@ def test_files_with_mappings_nested_columns_and_gzip(tmp_path: Path) -> None:
     assert prompts[1].facts["k"] == 1
     with pytest.raises(ValueError, match=r"no column 'body'; it has \['k', 'post', 'sums'\]"):
         FilePrompts(file, columns="prompt=body")
-    with pytest.raises(ValueError, match="no column 'prompt'.*dataset_columns='prompt=COLUMN"):
+    with pytest.raises(ValueError, match="no column 'prompt'.*dataset_columns='prompt=COLUMN,ref"):
         FilePrompts(file)
     with pytest.raises(ValueError, match="names among .*got 'promt=k'"):
         FilePrompts(file, columns="promt=k")

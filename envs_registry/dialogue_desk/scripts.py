@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -34,7 +35,7 @@ class ScriptedCustomer:
     max_reply_tokens: int
 
     def replies(self, episodes: Sequence[OpenEpisode]) -> list[Reply]:
-        """See `Responder`; a line longer than all replies may be is cut at its end."""
+        """See `Responder`; a line longer than all replies may be loses words at its end."""
         return [self._reply(episode) for episode in episodes]
 
     def _reply(self, episode: OpenEpisode) -> Reply:
@@ -43,8 +44,20 @@ class ScriptedCustomer:
             return Reply(finish_reason="over")
         if episode.num_turns >= self.max_turns:
             return Reply(finish_reason="length")
-        text = said(lines[episode.num_turns - 1], is_last=False)
-        return Reply(ids=tuple(self.tokenizer.encode(text)[-self.max_reply_tokens :]))
+        return Reply(ids=tuple(self._line(lines[episode.num_turns - 1])))
+
+    def _line(self, text: str) -> list[int]:
+        """Return a line with who says it and who is to speak next, as many words as there fit."""
+        words = text.split()
+
+        def written(count: int) -> list[int]:
+            return self.tokenizer.encode(said(" ".join(words[:count]), is_last=False))
+
+        whole, counts = written(len(words)), range(len(words) + 1)
+        if len(whole) <= self.max_reply_tokens:
+            return whole
+        fitting = bisect_right(counts, self.max_reply_tokens, key=lambda n: len(written(n))) - 1
+        return written(max(fitting, 0))[: self.max_reply_tokens]
 
 
 def scripted_prompt(prompt: Prompt) -> Prompt:

@@ -15,9 +15,10 @@ from textgym.envs_registry.dialogue_desk import wording
 from textgym.envs_registry.dialogue_desk.customer import said
 from textgym.envs_registry.dialogue_desk.gold import DialogueGold
 from textgym.envs_registry.dialogue_desk.needs import Need
+from textgym.envs_registry.dialogue_desk.scripts import ScriptedCustomer
 from textgym.envs_registry.dialogue_desk.source import DialoguePrompts
 from textgym.tokenizer import load_tokenizer, train_sentencepiece
-from textgym.turns import episode_turns
+from textgym.turns import OpenEpisode, Turn, episode_turns
 from textgym.types import Episode, Prompt
 
 NEED = Need(
@@ -40,6 +41,29 @@ def desk_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [f"{source[i].text} {source[i].references[0]}" for i in range(300)]
     train_sentencepiece(texts, folder, 400)
     return folder
+
+
+def test_a_line_that_is_too_long_loses_its_end(desk_tokenizer: Path) -> None:
+    tokenizer = load_tokenizer(str(desk_tokenizer))
+    long = " ".join(["a table for four on Friday"] * 30)
+    prompt = Prompt(
+        prompt_id=0, text="Customer: Hello.\nAgent:", facts={"script": [long, "at noon"]}
+    )
+    turn = Turn(ids=tuple(tokenizer.encode(" Hi.")), is_action=True)
+    for room in (30, 31, 32, 33):
+        customer = ScriptedCustomer(
+            tokenizer=tokenizer, max_turns=6, max_turn_tokens=40, max_reply_tokens=room
+        )
+        episode = OpenEpisode(prompt=prompt, prompt_ids=(1,), turns=(turn,), end="eos", seed=0)
+        (reply,) = customer.replies([episode])
+        text = tokenizer.decode(reply.ids)
+        assert text.startswith("\nCustomer: a table for four") and text.endswith("\nAgent:")
+        kept = text.removeprefix("\nCustomer: ").removesuffix("\nAgent:")
+        assert long.startswith(f"{kept} ")
+        longer = said(long[: long.index(" ", len(kept) + 1)], is_last=False)
+        assert len(reply.ids) <= room < len(tokenizer.encode(longer))
+    whole = replace(customer, max_reply_tokens=1_000).replies([episode])[0]
+    assert tokenizer.decode(whole.ids) == said(long, is_last=False)
 
 
 def make(tokenizer: Path, cls: Any = DialogueEnv, **changes: Any) -> Any:

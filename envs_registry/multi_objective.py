@@ -56,7 +56,7 @@ from textgym.config import TextEnvConfig
 from textgym.envs_registry import summarize
 from textgym.envs_registry.summarize_posts.gold import gold_terms
 from textgym.envs_registry.summarize_posts.humans import ideal_summary
-from textgym.rewards.base import AskedReward, RewardFn
+from textgym.rewards.base import AskedReward, RewardFn, needs_facts
 from textgym.rewards.composed import WeightedSum
 from textgym.task import TextTask
 from textgym.token_env import TokenEnv
@@ -156,6 +156,7 @@ class Helpfulness:
     def __init__(self, reward: RewardFn) -> None:
         """Take what helpfulness is."""
         self._reward = reward
+        self.needs_facts = needs_facts(reward)
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32."""

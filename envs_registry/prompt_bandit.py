@@ -18,7 +18,8 @@ Episode end:
     After one action.
 Info:
     As in every text environment (docs/environment.md); `response` is the reply as text,
-    `gold_score` the mean of topic and reply.
+    `gold_score` the mean of topic and reply. `reset` takes `prompt_id`; a message of one's own has
+    no rating and is refused, unless `reward` is one that needs no topic.
 
 Arguments:
     `rating_noise` (0.1): the noise is uniform in plus or minus this, 0 to 0.1. Those of
@@ -178,6 +179,8 @@ def mean_ratings(data_seed: int) -> np.ndarray:
 class Ratings:
     """What customers say to replies."""
 
+    needs_facts = True
+
     def __init__(self, name: str, means: np.ndarray, noise: float) -> None:
         """Rate by `means` (topics, replies), give or take `noise`."""
         self.name, self._means, self._noise = name, means, noise
@@ -188,11 +191,6 @@ class Ratings:
 
     def _rating(self, episode: Episode) -> float:
         facts = episode.prompt.facts
-        if "topic" not in facts:
-            raise ValueError(
-                f"ratings are of the environment's own messages, got {episode.prompt.text!r} "
-                "given as an option of reset: expected prompt_id=..."
-            )
         reply = REPLIES.index(episode.response)
         return float(self._means[facts["topic"], reply] + self._noise * facts["noise"][reply])
 

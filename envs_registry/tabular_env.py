@@ -118,9 +118,9 @@ class TabularEnv(gym.Env):
             raise ValueError(f"options of reset are 'state', got {sorted(given)}")
         if chosen is None:
             chosen = self.np_random.choice(self.mdp.num_states, p=self.mdp.start)
-        elif not (0 <= int(chosen) < self.mdp.num_states) or self.mdp.is_end[int(chosen)]:
+        elif not self._can_begin_in(chosen):
             raise ValueError(
-                f"state must be one of 0 to {self.mdp.num_states - 1} that does not end an "
+                f"state must be an integer of 0 to {self.mdp.num_states - 1} that does not end an "
                 f"episode, got {chosen!r}"
             )
         self.state, self._steps, self._is_over = int(chosen), 0, False
@@ -187,6 +187,11 @@ class TabularEnv(gym.Env):
         else:
             raise ValueError(f"render_mode must be one of {RENDER_MODES}, got {self.render_mode!r}")
         return None
+
+    def _can_begin_in(self, state: Any) -> bool:
+        if isinstance(state, bool) or not isinstance(state, (int, np.integer)):
+            return False
+        return bool(0 <= state < self.mdp.num_states and not self.mdp.is_end[state])
 
     def _regret(self, state: int, action: int) -> float:
         return float(self.mdp.optimal_values[state] - self.mdp.optimal_q[state, action])

@@ -12,7 +12,9 @@ from textgym.config import TextEnvConfig
 from textgym.masks import MaskFn
 from textgym.mdp_rows import MDPRows
 from textgym.process_guard import check_process
+from textgym.prompt_choice import PromptChooser
 from textgym.rendering import render_ansi, token_pieces
+from textgym.rewards.base import needs_facts
 from textgym.row_info import end_info
 from textgym.task import TextTask
 from textgym.token_mdp import TokenMDP
@@ -133,6 +135,10 @@ class EnvParts:
             ValueError: Not above 0, not finite, or withheld rewards are pending.
         """
         self._mdp.set_temperature(value)
+
+    def _prompt_chooser(self) -> PromptChooser:
+        facts_for = self.config.reward if needs_facts(self.task.reward) else None
+        return PromptChooser(self.task.prompts, self.tokenizer, facts_for)
 
     def _masks(self) -> np.ndarray:
         """Return a fresh (N, A) bool, True where the action is allowed."""

@@ -67,9 +67,18 @@ class PromptEncoder:
 class PromptChooser:
     """Turns reset options into prompts."""
 
-    def __init__(self, source: PromptSource, tokenizer: Tokenizer) -> None:
-        """Keep where prompts come from and who renders chats."""
-        self._source, self._tokenizer = source, tokenizer
+    def __init__(
+        self, source: PromptSource, tokenizer: Tokenizer, facts_for: str | None = None
+    ) -> None:
+        """Keep where prompts come from and who renders chats.
+
+        Args:
+            source: Has the prompts.
+            tokenizer: Renders chats.
+            facts_for: The reward that could not score a response to a prompt of somebody's own,
+                which is then refused; None where it can.
+        """
+        self._source, self._tokenizer, self._facts_for = source, tokenizer, facts_for
 
     def draw(self, generator: np.random.Generator) -> Prompt:
         """Return a uniformly drawn prompt; one draw of the generator."""
@@ -85,7 +94,7 @@ class PromptChooser:
 
         Raises:
             ValueError: Unknown options, both options, a wrong number of rows, an id out of range,
-                or something that is no prompt.
+                something that is no prompt, or a prompt that the reward could not score.
         """
         options = options or {}
         self._check_names(options)
@@ -126,6 +135,11 @@ class PromptChooser:
     def _custom(self, prompt: Any) -> Prompt | None:
         if prompt is None:
             return None
+        if self._facts_for is not None:
+            raise ValueError(
+                f"reward={self._facts_for!r} reads facts or references that a prompt of one's "
+                f"own has not: expected prompt_id=..., or another reward, got prompt={prompt!r}"
+            )
         if isinstance(prompt, str):
             return Prompt(prompt_id=CUSTOM_PROMPT_ID, text=prompt)
         if _is_chat(prompt):

@@ -13,7 +13,6 @@ from gymnasium.error import ResetNeeded
 from textgym.env_parts import RENDER_MODES, EnvParts, TaskBuilder
 from textgym.mdp_rows import MDPRows
 from textgym.process_guard import check_process
-from textgym.prompt_choice import PromptChooser
 from textgym.row_info import end_info, reset_info
 from textgym.turns import draw_reply_seed
 
@@ -42,7 +41,7 @@ class TokenEnv(EnvParts, gym.Env[np.ndarray, np.int64]):
         self._build(build_task, 1, kwargs)
         self._refuse_vector_arguments()
         self.render_mode = self.config.render_mode
-        self._chooser = PromptChooser(self.task.prompts, self.tokenizer)
+        self._chooser = self._prompt_chooser()
         self.observation_space = spaces.Box(0, self.vocab_size, (self._mdp.width,), np.int64)
         self.action_space = spaces.Discrete(len(self.action_tokens))
 

@@ -19,7 +19,6 @@ from textgym.env_parts import RENDER_MODES, EnvParts, TaskBuilder
 from textgym.mdp_rows import MDPRows
 from textgym.pending_rewards import SettledEpisode
 from textgym.process_guard import check_process
-from textgym.prompt_choice import PromptChooser
 from textgym.row_generators import RowGenerators
 from textgym.row_groups import RowGroups
 from textgym.row_info import reset_info
@@ -79,7 +78,7 @@ class TokenVectorEnv(EnvParts, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = self.config.render_mode
         self.settled_episodes: list[SettledEpisode] = []
-        self._chooser = PromptChooser(self.task.prompts, self.tokenizer)
+        self._chooser = self._prompt_chooser()
         self._generators = RowGenerators(num_envs)
         shape = (self._mdp.width,)
         self.single_observation_space = spaces.Box(0, self.vocab_size, shape, np.int64)

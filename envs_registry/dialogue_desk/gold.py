@@ -28,6 +28,7 @@ class DialogueGold:
     """
 
     name = "gold"
+    needs_facts = True
 
     def __init__(self) -> None:
         """Read texts alone until it is told the tokenizer."""

@@ -26,6 +26,7 @@ class EarlyAndRight:
     """`RewardFn` of a decision: 1 less what waiting cost where it is right, else 0."""
 
     name = "gold"
+    needs_facts = True
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the gold utility, (N,) float32, in [0, 1]."""

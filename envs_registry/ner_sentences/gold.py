@@ -24,6 +24,7 @@ class EntityF1:
     """`RewardFn` of the F1 of a sentence's entities, in [0, 1]; reads `prompt.facts`."""
 
     name = "gold"
+    needs_facts = True
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the F1 of each sentence, (N,) float32; 1 where there is rightly no entity."""

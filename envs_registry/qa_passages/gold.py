@@ -56,6 +56,7 @@ class QAGold:
     """`RewardFn` of the gold utility, in [0, 1]; reads `prompt.facts["answers"]`."""
 
     name = "gold"
+    needs_facts = True
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Gold utility of each episode, (N,) float32.

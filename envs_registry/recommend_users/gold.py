@@ -19,6 +19,7 @@ class Satisfaction:
     """
 
     name = "gold"
+    needs_facts = True
 
     def __init__(self, num_slots: int = NUM_SLOTS) -> None:
         """Take how many films a session has, at least 1."""

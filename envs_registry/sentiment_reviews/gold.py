@@ -37,6 +37,7 @@ class SentimentGold:
     """`RewardFn` of the gold utility, in [0, 1]; reads `prompt.facts` and the response."""
 
     name = "gold"
+    needs_facts = True
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Gold utility of each episode, (N,) float32.

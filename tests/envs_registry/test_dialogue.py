@@ -148,6 +148,7 @@ def test_the_best_known_actions_serve_every_customer(desk_tokenizer: Path) -> No
         golds.append(info["gold_score"])
         assert info["finish_reason"] == "solved"
     assert golds == pytest.approx([1.0] * 12)
+    env = make(desk_tokenizer, reward="length")
     env.reset(options={"prompt": "Customer: Do you sell maps?\nAgent:"})
     with pytest.raises(ValueError, match="expected a customer with a need"):
         env.best_known_action()

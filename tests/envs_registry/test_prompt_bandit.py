@@ -100,7 +100,14 @@ def test_bad_arguments(kwargs: dict[str, Any], message: str) -> None:
 
 
 def test_a_message_of_ones_own_has_no_rating() -> None:
-    env = gym.make(ID)
+    said = "expected prompt_id=.*got prompt='my parcel is late'"
+    for reward in ("model", "gold", "0.5*model+length"):
+        with pytest.raises(ValueError, match=said):
+            gym.make(ID, reward=reward).reset(options={"prompt": "my parcel is late"})
+    envs = gym.make_vec(ID, num_envs=2)
+    with pytest.raises(ValueError, match=said):
+        envs.reset(options={"prompt": ["my parcel is late", None]})
+    env = gym.make(ID, reward="length")
     env.reset(options={"prompt": "my parcel is late"})
-    with pytest.raises(ValueError, match="'my parcel is late' given as an option of reset"):
-        env.step(0)
+    _, reward, ended, _, info = env.step(0)
+    assert ended and reward == 1.0 and "gold_score" not in info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from typing import Any
 
@@ -151,8 +152,11 @@ def test_bad_arguments_and_steps() -> None:
     env.reset()
     with pytest.raises(ValueError, match="action must lie in .*, got 2"):
         env.step(2)
-    with pytest.raises(ValueError, match="state must be one of 0 to 1 .* got 2"):
-        env.reset(options={"state": 2})
+    for state in (2, -1, "x", 0.7, True, [1]):
+        said = re.escape(f"that does not end an episode, got {state!r}")
+        with pytest.raises(ValueError, match=f"state must be an integer of 0 to 1 {said}"):
+            env.reset(options={"state": state})
+    assert env.reset(options={"state": np.int64(1)})[0] == 1
     with pytest.raises(ValueError, match="options of reset are 'state', got .'stat'."):
         env.reset(options={"stat": 1})
 

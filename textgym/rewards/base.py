@@ -28,6 +28,14 @@ class RewardFn(Protocol):
         ...
 
 
+def needs_facts(reward: object) -> bool:
+    """Return whether a reward reads facts or references of the prompt, as its attribute says.
+
+    It cannot score a response to a prompt of somebody's own, which has neither.
+    """
+    return bool(getattr(reward, "needs_facts", False))
+
+
 @runtime_checkable
 class AskedReward(Protocol):
     """A reward that somebody is asked for when an episode ends, and who may answer late or never.

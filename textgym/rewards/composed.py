@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from textgym.rewards.base import AskedReward, RewardFn, SavedReward
+from textgym.rewards.base import AskedReward, RewardFn, SavedReward, needs_facts
 from textgym.types import Episode
 
 
@@ -21,6 +21,7 @@ class WeightedSum:
         parts: Pairs (weight, reward).
         asked_terms: Those of the parts.
         answers_at_once: Whether all parts do.
+        needs_facts: Whether a part does, see `needs_facts`.
     """
 
     name = "sum"
@@ -36,6 +37,7 @@ class WeightedSum:
         if repeated:
             raise ValueError(f"a sum must name each reward once, got {repeated[0]!r} twice")
         self.parts = tuple(parts)
+        self.needs_facts = any(needs_facts(reward) for _, reward in parts)
         self._asked = [reward for _, reward in parts if isinstance(reward, AskedReward)]
         self.asked_terms = frozenset(name for part in self._asked for name in part.asked_terms)
         self.answers_at_once = all(part.answers_at_once for part in self._asked)

@@ -15,6 +15,8 @@ from textgym.types import Episode
 class ReferenceMetric:
     """The best agreement of a response with any of its prompt's references, in [0, 1]."""
 
+    needs_facts = True
+
     def __init__(self, name: str, compare: Callable[[str, str], float]) -> None:
         """Keep `compare(response, reference)`."""
         self.name = name

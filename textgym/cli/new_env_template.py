@@ -105,6 +105,7 @@ class ${CLASS}Gold:
     """What people want: the share of the right words at the right places, in [0, 1]."""
 
     name = "gold"
+    needs_facts = True  # so it has nothing to say of a prompt of somebody's own
 
     def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
         """Return the scores, (N,) float32."""

@@ -2,7 +2,7 @@
 
 A probe is solved where the mean score of 512 sampled responses is at least 0.95; Probe-ValueOnly
 where the values of all states are off by at most 0.05 (root of the mean square); Probe-ExactKL
-where the exact regret is below 0.01. Presets and budgets are those of `textgym train`
+where the exact relative regret is at most 0.01. Presets and budgets are those of `textgym train`
 (agents/run_defaults.py, agents/presets.py).
 
   python -m benchmarks.probes
@@ -41,7 +41,8 @@ class Run:
     Attributes:
         env_id: The probe.
         seed: Of weights, prompts and sampling.
-        measure: What `found` is: the mean score, the value error or the regret.
+        measure: What `found` is: the mean score, the value error or the
+            relative regret.
         found: The number.
         seconds: Of training, this process's own time.
     """

@@ -51,6 +51,7 @@ from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm
 from textgym.envs_registry.data_to_text_recipe import ENV_ID, RECIPE
 from textgym.envs_registry.data_to_text_records.gold import DataToTextGold
+from textgym.envs_registry.data_to_text_records.humans import ideal_text
 from textgym.envs_registry.data_to_text_records.records import Records
 from textgym.rewards.programmatic import chrf_metric
 from textgym.task import TextTask
@@ -101,11 +102,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
+def best_text(prompt: Prompt) -> str:
+    """The plainest text that tells every field, of gold 1; empty for a data set's record."""
+    return ideal_text(prompt.facts) if {"kind", "name"} <= set(prompt.facts) else ""
+
+
 class DataToTextEnv(TokenEnv):
     """One row of RLHF-DataToText-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_text)
 
 
 class DataToTextVectorEnv(TokenVectorEnv):
@@ -113,3 +120,4 @@ class DataToTextVectorEnv(TokenVectorEnv):
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_text)

@@ -3,8 +3,8 @@
 Description:
     Six tokens, four steps: every response can be listed, so the optimum of the KL-regularised
     objective is known exactly (`exact_kl_solution.exact_solution`) and an algorithm's distance to
-    it can be measured. Nothing here loads a model. Solved: a regret of at most 0.01, as a share of
-    what can be gained over the reference.
+    it can be measured. Nothing here loads a model. Solved: a relative regret of at most
+    0.01: of J* - J as a share of J* - J_ref, what can be gained over the reference.
 Observation:
     `Box(0, 6, (5,), int64)`: the prompt "<bos>" (token 0), up to four response tokens, 6 where
     empty.

@@ -167,8 +167,11 @@ def environments_optimum(env: Any) -> Policy:
     return policy
 
 
-def regret(env: Any, policy: Policy) -> float:
-    """Return (J* - J) / (J* - J_ref): 0 at the optimum, 1 for the reference itself."""
+def relative_regret(env: Any, policy: Policy) -> float:
+    """Return (J* - J) / (J* - J_ref): 0 at the optimum, 1 for the reference itself.
+
+    Regret is J* - J, in the units of the reward.
+    """
     solution = exact_solution(env)
     return (solution.best - objective(env, policy)) / (solution.best - solution.reference)
 

@@ -111,6 +111,7 @@ class HackableEnv(TokenEnv):
     task_builder = staticmethod(build_task)
     config_class = HackableConfig
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(summarize.best_summary)
 
 
 class HackableVectorEnv(TokenVectorEnv):
@@ -119,3 +120,4 @@ class HackableVectorEnv(TokenVectorEnv):
     task_builder = staticmethod(build_task)
     config_class = HackableConfig
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(summarize.best_summary)

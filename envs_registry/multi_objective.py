@@ -55,12 +55,11 @@ from gymnasium import spaces
 from textgym.config import TextEnvConfig
 from textgym.envs_registry import summarize
 from textgym.envs_registry.summarize_posts.gold import gold_terms
-from textgym.envs_registry.summarize_posts.humans import ideal_summary
 from textgym.rewards.base import AskedReward, RewardFn, needs_facts
 from textgym.rewards.composed import WeightedSum
 from textgym.task import TextTask
 from textgym.token_env import TokenEnv
-from textgym.types import Episode, Prompt
+from textgym.types import Episode
 from textgym.vector_env import TokenVectorEnv, VectorStep
 
 OBJECTIVES = ("helpfulness", "brevity")
@@ -208,11 +207,6 @@ def build_task(config: MultiObjectiveConfig) -> TextTask:
     return replace(task, reward=reward, gold=gold)
 
 
-def plainest_summary(prompt: Prompt) -> str:
-    """Return the plainest summary that tells every fact of a post; empty where none are known."""
-    return ideal_summary(prompt.facts) if "question" in prompt.facts else ""
-
-
 def _reward_space() -> spaces.Box:
     return spaces.Box(-np.inf, np.inf, (len(OBJECTIVES),), np.float32)
 
@@ -251,7 +245,7 @@ class MultiObjectiveEnv(TokenEnv):
     default_kwargs = summarize.DEFAULTS
     reward_space = _reward_space()
     reward_dim = len(OBJECTIVES)
-    best_known_response = staticmethod(plainest_summary)
+    best_known_response = staticmethod(summarize.best_summary)
 
     @property
     def pays_vectors(self) -> bool:
@@ -282,7 +276,7 @@ class MultiObjectiveVectorEnv(TokenVectorEnv):
     default_kwargs = summarize.DEFAULTS
     reward_space = _reward_space()
     reward_dim = len(OBJECTIVES)
-    best_known_response = staticmethod(plainest_summary)
+    best_known_response = staticmethod(summarize.best_summary)
 
     @property
     def pays_vectors(self) -> bool:

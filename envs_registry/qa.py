@@ -53,6 +53,7 @@ from pathlib import Path
 
 from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm
+from textgym.envs_registry.qa_passages.answers import ideal_answer
 from textgym.envs_registry.qa_passages.gold import QAGold
 from textgym.envs_registry.qa_passages.passages import QAPassages, question_prompt
 from textgym.envs_registry.qa_recipe import ENV_ID, RECIPE
@@ -113,11 +114,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
+def best_answer(prompt: Prompt) -> str:
+    """The shortest right answer, of gold 1; empty where it is not known."""
+    return ideal_answer(prompt.facts) if "answers" in prompt.facts else ""
+
+
 class QAEnv(TokenEnv):
     """One row of RLHF-QA-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_answer)
 
 
 class QAVectorEnv(TokenVectorEnv):
@@ -125,3 +132,4 @@ class QAVectorEnv(TokenVectorEnv):
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_answer)

@@ -50,6 +50,7 @@ from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm
 from textgym.envs_registry.sentiment_recipe import ENV_ID, RECIPE
 from textgym.envs_registry.sentiment_reviews.gold import SentimentGold
+from textgym.envs_registry.sentiment_reviews.people import ideal_continuation
 from textgym.envs_registry.sentiment_reviews.ratings import RATING, learned_from
 from textgym.envs_registry.sentiment_reviews.reviews import SentimentReviews
 from textgym.task import TextTask
@@ -107,11 +108,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
+def best_continuation(prompt: Prompt) -> str:
+    """The plainest praise, of gold 1; empty for a review of a data set."""
+    return ideal_continuation(prompt.facts) if "opinions" in prompt.facts else ""
+
+
 class SentimentEnv(TokenEnv):
     """One row of RLHF-Sentiment-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_continuation)
 
 
 class SentimentVectorEnv(TokenVectorEnv):
@@ -119,3 +126,4 @@ class SentimentVectorEnv(TokenVectorEnv):
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_continuation)

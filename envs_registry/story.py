@@ -52,6 +52,7 @@ from pathlib import Path
 from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm
 from textgym.envs_registry.story_plots.gold import StoryGold
+from textgym.envs_registry.story_plots.humans import ideal_story
 from textgym.envs_registry.story_plots.plots import Plots
 from textgym.envs_registry.story_recipe import ENV_ID, RECIPE
 from textgym.task import TextTask
@@ -104,11 +105,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
+def best_story(prompt: Prompt) -> str:
+    """The plainest story that is as asked, of gold 1; empty for an opening of a data set."""
+    return ideal_story(prompt.facts) if "things" in prompt.facts else ""
+
+
 class StoryEnv(TokenEnv):
     """One row of RLHF-Story-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_story)
 
 
 class StoryVectorEnv(TokenVectorEnv):
@@ -116,3 +123,4 @@ class StoryVectorEnv(TokenVectorEnv):
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_story)

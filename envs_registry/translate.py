@@ -102,11 +102,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
+def best_translation(prompt: Prompt) -> str:
+    """The right translation, of gold 1; empty for a sentence of a data set."""
+    return str(prompt.facts.get("translation", ""))
+
+
 class TranslateEnv(TokenEnv):
     """One row of RLHF-Translate-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_translation)
 
 
 class TranslateVectorEnv(TokenVectorEnv):
@@ -114,3 +120,4 @@ class TranslateVectorEnv(TokenVectorEnv):
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
+    best_known_response = staticmethod(best_translation)

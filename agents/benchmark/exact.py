@@ -1,7 +1,8 @@
 """How far an agent is from an optimum that is known exactly: what a mean score cannot say.
 
-In Probe-ExactKL-v0 the objective is the score less a KL term; in Probe-ValueOnly-v0 nothing is to
-be decided, only values are to be predicted.
+In Probe-ExactKL-v0 the objective J is the score less a KL term; in Probe-ValueOnly-v0 nothing is to
+be decided, only values are to be predicted. Regret is J* - J, in the units of the reward; relative
+regret its share of J* - J_ref, what can be gained over the reference.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ import torch
 
 from textgym.agents.policies.transformer_policy import TransformerPolicy
 from textgym.envs_registry.exact_kl import VOCAB_SIZE
-from textgym.envs_registry.exact_kl_solution import Policy, exact_solution, regret
+from textgym.envs_registry.exact_kl_solution import (
+    Policy,
+    exact_solution,
+    objective,
+    relative_regret,
+)
 
-REGRET, VALUE_ERROR = "regret", "value error"
+RELATIVE_REGRET, VALUE_ERROR = "relative regret", "value error"
 # Solved up to here.
-LIMITS = {REGRET: 0.01, VALUE_ERROR: 0.05}
+LIMITS = {RELATIVE_REGRET: 0.01, VALUE_ERROR: 0.05}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +34,15 @@ class Exact:
     """One exact measure of an agent.
 
     Attributes:
-        measure: `REGRET` (share of what can be gained over the reference) or `VALUE_ERROR` (root of
-            the mean square over all states).
+        measure: `RELATIVE_REGRET` or `VALUE_ERROR` (root of the mean square over all states).
         found: The number, at least 0 but for rounding.
+        objective: J of the agent's policy, in the units of the reward; None where a mean score is
+            compared.
     """
 
     measure: str
     found: float
+    objective: float | None = None
 
     @property
     def is_solved(self) -> bool:
@@ -46,8 +54,38 @@ def exact_measure(env_id: str, policy: TransformerPolicy) -> Exact | None:
     """Measure a trained policy, its critic included; None where a mean score says it all."""
     if env_id not in _MEASURES:
         return None
-    measure, measured = _MEASURES[env_id]
-    return Exact(measure=measure, found=measured(gym.make_vec(env_id, num_envs=1), policy))
+    return _MEASURES[env_id](gym.make_vec(env_id, num_envs=1), policy)
+
+
+def known_tables(env_id: str) -> dict[str, Policy]:
+    """Return "random", "reference" and "best_known" by state; empty where they are not exact."""
+    if env_id != "Probe-ExactKL-v0":
+        return {}
+    solution = exact_solution(gym.make(env_id))
+    even = np.full(VOCAB_SIZE, 1 / VOCAB_SIZE)
+    return {
+        "random": dict.fromkeys(solution.policy, even),
+        "reference": solution.reference_policy,
+        "best_known": solution.policy,
+    }
+
+
+def known_objectives(env_id: str) -> dict[str, float]:
+    """Return J of each of `known_tables`."""
+    env = gym.make(env_id)
+    return {name: objective(env, table) for name, table in known_tables(env_id).items()}
+
+
+def table_sampler(table: Policy, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what samples a table's actions (N,) for observations (N, L) of Probe-ExactKL-v0."""
+    generator = np.random.default_rng(seed)
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        # Behind the prompt's one token; empty cells hold the vocabulary's size.
+        states = [tuple(row[1:][row[1:] < VOCAB_SIZE].tolist()) for row in observations]
+        return np.array([generator.choice(VOCAB_SIZE, p=table[state]) for state in states])
+
+    return act
 
 
 def policy_table(envs: Any, policy: TransformerPolicy) -> Policy:
@@ -74,11 +112,20 @@ def _on(policy: TransformerPolicy, observations: np.ndarray) -> torch.Tensor:
     return torch.as_tensor(observations, device=policy.device)
 
 
-def _regret(envs: Any, policy: TransformerPolicy) -> float:
-    return regret(envs, policy_table(envs, policy))
+def _of_objective(envs: Any, policy: TransformerPolicy) -> Exact:
+    table = policy_table(envs, policy)
+    return Exact(
+        measure=RELATIVE_REGRET,
+        found=relative_regret(envs, table),
+        objective=objective(envs, table),
+    )
 
 
-_MEASURES: Mapping[str, tuple[str, Callable[[Any, TransformerPolicy], float]]] = {
-    "Probe-ExactKL-v0": (REGRET, _regret),
-    "Probe-ValueOnly-v0": (VALUE_ERROR, value_error),
+def _of_values(envs: Any, policy: TransformerPolicy) -> Exact:
+    return Exact(measure=VALUE_ERROR, found=value_error(envs, policy))
+
+
+_MEASURES: Mapping[str, Callable[[Any, TransformerPolicy], Exact]] = {
+    "Probe-ExactKL-v0": _of_objective,
+    "Probe-ValueOnly-v0": _of_values,
 }

@@ -12,6 +12,8 @@ from textgym.agents.storage.checkpoint import load_json
 from textgym.envs_registry.specs import ENVIRONMENTS, EnvRow
 
 KNOWN = "known"
+# What is compared where it is known exactly, instead of a mean score: see `exact`.
+OBJECTIVE = "J"
 # Written by a language model, whose training is `textgym train`.
 TEXT_FAMILIES = ("token", "tag")
 ROWS = {row.id: row for row in ENVIRONMENTS}

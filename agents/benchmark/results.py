@@ -1,4 +1,4 @@
-"""The table of a benchmark: random, reference and best known beside what was trained."""
+"""The table of a benchmark: random, reference, people and best known beside what was trained."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from typing import Any
 from textgym.agents.benchmark.plan import KNOWN, ROWS, BenchmarkConfig, Cell
 from textgym.intervals import Estimate, mean_interval
 
-HEAD = ("environment", "metric", "random", "reference", "best known", "trained", "solved")
-COLUMNS = ("random", "reference", "best_known")
+# What is known without training, and what it is called.
+COLUMNS = {
+    "random": "random",
+    "reference": "reference",
+    "human": "human reference",
+    "best_known": "best known",
+}
+HEAD = ("environment", "metric", *COLUMNS.values(), "trained", "solved")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,17 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from textgym.agents.benchmark.exact import known_tables, table_sampler
 from textgym.rollout import rollout
 from textgym.testing.case import Case, random_actions
-from textgym.testing.gold_order import best_policy, sampled_reference, written_references
+from textgym.testing.known_policies import (
+    best_policy,
+    best_texts,
+    human_golds,
+    human_texts,
+    sampled_reference,
+    text_writer,
+)
 
 COUNT = 5
 
@@ -20,7 +28,8 @@ Rollouts = list[dict[str, Any]]
 def known_rollouts(env_id: str, family: str) -> dict[str, Rollouts]:
     """Play `COUNT` episodes at random, by the reference and by the best policy that is known.
 
-    Of text these answer prompts 0, 1, … of the validation split; what is not known is left out.
+    Of text these answer prompts 0, 1, … of the validation split, as do what people wrote, which
+    is not played; what is not known is left out.
     """
     if family == "token":
         return _known_of_text(env_id)
@@ -30,22 +39,45 @@ def known_rollouts(env_id: str, family: str) -> dict[str, Rollouts]:
     reference = getattr(core, "reference_action", None)
     if reference is not None:
         found["reference"] = step_rollouts(env, lambda observation: reference())
+    people = human_rollouts(gym.make(env_id, split="validation")) if family == "tag" else {}
     best = best_policy(core)
-    return found if best is None else {**found, "best_known": step_rollouts(env, best)}
+    return {**found, **people, **({} if best is None else {"best_known": step_rollouts(env, best)})}
 
 
 def _known_of_text(env_id: str) -> dict[str, Rollouts]:
     envs: Any = text_envs(env_id)
     found = {"random": text_rollouts(envs, None)}
+    for name, table in known_tables(env_id).items():
+        found[name] = text_rollouts(envs, table_sampler(table, seed=0))
     model = sampled_reference(envs, seed=0)
     if model is not None:
         found["reference"] = text_rollouts(envs, model)
     single: Any = gym.make(env_id, split="validation", kl_coef=0.0)
+    found |= human_rollouts(single)
     best = best_policy(single.unwrapped)
     if best is not None:
         return {**found, "best_known": text_rollouts(single, best)}
-    written = written_references(envs, first_prompts(envs))
-    return found if written is None else {**found, "best_known": text_rollouts(envs, written)}
+    texts = best_texts(envs.unwrapped, first_prompts(envs))
+    if texts is None:
+        return found
+    return {**found, "best_known": text_rollouts(envs, text_writer(envs, texts))}
+
+
+def human_rollouts(env: gym.Env) -> dict[str, Rollouts]:
+    """Return what people wrote of the first prompts, as "human"; nothing where they did not."""
+    core: Any = env.unwrapped
+    prompt_ids = first_prompts(env)
+    texts, golds = human_texts(core, prompt_ids), human_golds(core, prompt_ids)
+    if texts is None or golds is None:
+        return {}
+    prompts = [core.task.prompts[index] for index in prompt_ids]
+    columns = zip(prompts, texts, golds, strict=True)
+    return {
+        "human": [
+            {"prompt": prompt.text, "response": text, "gold_score": gold}
+            for prompt, text, gold in columns
+        ]
+    }
 
 
 def text_envs(env_id: str) -> gym.vector.VectorEnv:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from textgym.agents.benchmark.plan import KNOWN, BenchmarkFolder, Cell
+from textgym.agents.benchmark.results import COLUMNS
 from textgym.agents.storage.checkpoint import load_json
 
 Figures = dict[str, Any]
@@ -16,9 +17,9 @@ def figures_from(folder: BenchmarkFolder, env_id: str, algo: str = "ppo") -> Fig
     """Collect what a benchmark measured of one environment; None where it measured nothing.
 
     Returns:
-        JSON values: "metric"; "random", "reference" and "best_known" (estimates or None); "runs",
-        for each seed its command, steps, minutes, estimate and, where there is one, its exact
-        measure; "rollouts" by policy.
+        JSON values: "metric"; each of `COLUMNS` (estimates or None); "runs", for each seed its
+        command, steps, minutes, estimate and, where there is one, its exact measure; "rollouts" by
+        policy.
     """
     file = folder.result(Cell(env_id=env_id, algo=KNOWN))
     if not file.is_file():
@@ -34,10 +35,22 @@ def figures_from(folder: BenchmarkFolder, env_id: str, algo: str = "ppo") -> Fig
         "env_id": env_id,
         "algo": algo,
         "version": importlib.metadata.version("textgym"),
-        **{name: known[name] for name in ("metric", "random", "reference", "best_known")},
+        **{name: known.get(name) for name in ("metric", *COLUMNS)},
         "runs": runs,
         "rollouts": rollouts,
     }
+
+
+def with_runs_of(new: Figures, stored: Figures | None) -> Figures:
+    """Return new figures with the stored runs where the new ones have none.
+
+    So that what is known without training can be measured anew (`textgym benchmark --seeds 0`).
+    """
+    if new["runs"] or stored is None:
+        return new
+    trained = stored["rollouts"].get("trained")
+    rollouts = {**new["rollouts"], **({} if trained is None else {"trained": trained})}
+    return {**new, "algo": stored["algo"], "runs": stored["runs"], "rollouts": rollouts}
 
 
 def stored_figures(pages: Path, env_id: str) -> Figures | None:

@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from textgym.agents.benchmark.results import is_solved
+from textgym.agents.benchmark.plan import OBJECTIVE
+from textgym.agents.benchmark.results import COLUMNS, is_solved
 from textgym.agents.cards.facts import CardFacts
 from textgym.agents.cards.figures import Figures
 from textgym.envs_registry.specs import SUITES
@@ -22,9 +23,11 @@ SUITE_TITLES = {
 POLICIES = {
     "random": "Random",
     "reference": "Reference",
+    "human": "Human reference",
     "best_known": "Best known",
     "trained": "Trained",
 }
+EXACT_HEAD = f"{OBJECTIVE}, the mean score less `kl_coef` times the KL from the reference, exactly"
 LONGEST = 600  # characters of a text that is shown
 MOST_ACTIONS = 40
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -52,18 +55,20 @@ def gallery(cards: Sequence[tuple[CardFacts, Figures | None]]) -> str:
         found = [pair for pair in cards if pair[0].row.suite == suite]
         if not found:
             continue
-        rows = [
-            "| environment | what | random | reference | best known | trained |",
-            "|---|---|---|---|---|---|",
-        ]
-        for facts, figures in found:
-            numbers = " | ".join(_short(estimate) for estimate in _estimates(figures).values())
+        numbers = [_estimates(figures) for _, figures in found]
+        # People write of tasks only: elsewhere their column would be empty.
+        shown = [name for name in POLICIES if name != "human" or any(n[name] for n in numbers)]
+        head = ["environment", "what", *(POLICIES[name].lower() for name in shown)]
+        rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        for (facts, _), estimates in zip(found, numbers, strict=True):
+            cells = " | ".join(_short(estimates[name]) for name in shown)
             name = facts.row.id
-            rows.append(f"| [{name}]({name}.md) | {facts.row.summary} | {numbers} |")
+            rows.append(f"| [{name}]({name}.md) | {facts.row.summary} | {cells} |")
         parts.append(f"## {SUITE_TITLES[suite]}\n\n" + "\n".join(rows))
     parts.append(
         "Means of gold (of worlds: of the return) with 95 % intervals, on held-out prompts; each "
-        "card has the commands."
+        "card has the commands. Of Probe-ExactKL-v0 it is J, the mean score less the KL term, "
+        "exactly: what was trained is judged by how little of J* - J_ref it lacks."
     )
     return "\n\n".join(parts) + "\n"
 
@@ -84,24 +89,24 @@ def _scores(facts: CardFacts, figures: Figures | None) -> str:
     solved = _solved(facts)
     if figures is None:
         return f"{solved} Not measured yet."
-    rows = [f"| policy | mean {figures['metric']} [95 % interval] |", "|---|---|"]
+    is_exact = figures["metric"] == OBJECTIVE
+    head = EXACT_HEAD if is_exact else f"mean {figures['metric']} [95 % interval]"
+    rows = [f"| policy | {head} |", "|---|---|"]
     for name, estimate in _estimates(figures).items():
         if estimate is not None:
-            count = (
-                f"{len(figures['runs'])} runs"
-                if name == "trained"
-                else f"{estimate.count} episodes"
-            )
-            rows.append(f"| {POLICIES[name].lower()} ({count}) | {estimate} |")
+            count = "" if is_exact else f" ({estimate.count} episodes)"
+            count = f" ({len(figures['runs'])} runs)" if name == "trained" else count
+            shown = f"{estimate.mean:.4f}" if is_exact else str(estimate)
+            rows.append(f"| {POLICIES[name].lower()}{count} | {shown} |")
     text = f"{solved}\n\n" + "\n".join(rows)
     if figures["runs"]:
         runs = [_run(facts.row.id, run, figures) for run in figures["runs"]]
         text += "\n\n" + "\n".join(runs)
     count = figures["random"]["count"]
-    command = f"textgym benchmark --envs {facts.row.id} --seeds 0 --eval-prompts {count}"
+    command = f"textgym benchmark --envs {facts.row.id} --seeds 0"
+    command += "" if is_exact else f" --eval-prompts {count}"
     return (
-        f"{text}\n\nWhat is known without training: `{command}`; a best policy of text is the "
-        f"human references where nothing better is known. Measured with version "
+        f"{text}\n\nWhat is known without training: `{command}`. Measured with version "
         f"{figures['version']}."
     )
 
@@ -119,15 +124,18 @@ def _solved(facts: CardFacts) -> str:
 
 
 def _run(env_id: str, run: dict[str, Any], figures: Figures) -> str:
-    estimate = Estimate(**run["trained"])
-    exact = run.get("exact")
+    estimate, exact = Estimate(**run["trained"]), run.get("exact")
+    found = str(estimate)
+    if figures["metric"] == OBJECTIVE:
+        regret = figures["best_known"]["mean"] - estimate.mean
+        found = f"{OBJECTIVE} {estimate.mean:.4f}, regret {regret:.4f}"
     mark = f", {exact['measure']} {exact['found']:.3f}" if exact else ""
     reference = figures["reference"]
     solved = is_solved(env_id, run, None if reference is None else Estimate(**reference))
     if solved is not None:
         mark += ", solved" if solved else ", not solved"
     return (
-        f"- `{run['command']}`: {estimate}{mark}, {run['steps']:,} steps in "
+        f"- `{run['command']}`: {found}{mark}, {run['steps']:,} steps in "
         f"{run['minutes']:.1f} minutes"
     )
 
@@ -137,8 +145,7 @@ def _estimates(figures: Figures | None) -> dict[str, Estimate | None]:
     if figures is None:
         return dict.fromkeys(POLICIES)
     found: dict[str, Estimate | None] = {
-        name: None if figures[name] is None else Estimate(**figures[name])
-        for name in ("random", "reference", "best_known")
+        name: None if figures.get(name) is None else Estimate(**figures[name]) for name in COLUMNS
     }
     runs = [Estimate(**run["trained"]) for run in figures["runs"]]
     trained = runs[0] if len(runs) == 1 else None

@@ -18,7 +18,7 @@ from textgym.envs_registry.exact_kl_solution import (
     environments_optimum,
     exact_solution,
     objective,
-    regret,
+    relative_regret,
 )
 
 N_ENVS = 256
@@ -54,7 +54,7 @@ def trained(**env_kwargs: Any) -> tuple[Any, Policy]:
 
 
 def test_within_one_per_cent_of_the_exact_optimum() -> None:
-    assert 0 <= regret(*trained()) < 0.01
+    assert 0 <= relative_regret(*trained()) < 0.01
 
 
 def test_both_halves_seek_one_optimum_and_one_half_another(
@@ -62,10 +62,10 @@ def test_both_halves_seek_one_optimum_and_one_half_another(
 ) -> None:
     env, policy = trained(kl_coef=PLAIN_KL_COEF)
     # That optimum is spread over many responses, and these few samples do not yet reach it.
-    assert regret(env, policy) < 0.4
+    assert relative_regret(env, policy) < 0.4
     monkeypatch.setattr(sequence_rollouts, "kl_shaped", lambda rewards, *_: rewards)
     env, other = trained(kl_coef=PLAIN_KL_COEF)
-    assert regret(env, other) > 0.8
+    assert relative_regret(env, other) > 0.8
     # What it did is what it was paid for: nearly all that the environment can pay.
     best = objective(env, environments_optimum(env), with_agents_half=False)
     start = objective(env, exact_solution(env).reference_policy, with_agents_half=False)
@@ -104,7 +104,7 @@ def cooled(kl_coef: float) -> float:
     steps = 112 * N_ENVS * 8
     agent.learn(steps, callback=Cooling(start=2.0, to=kl_coef, steps=steps))
     assert env.unwrapped.kl_coef == kl_coef
-    return regret(env, policy_table(agent, env))
+    return relative_regret(env, policy_table(agent, env))
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_at_one_weight_the_optimum_with_the_agents_half_and_not_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     env = gym.make_vec("Probe-ExactKL-v0", num_envs=1, kl_coef=0.2)
-    one_response = regret(env, environments_optimum(env))
+    one_response = relative_regret(env, environments_optimum(env))
     assert one_response > 0.015  # so that whoever takes the wrong objective cannot pass
     assert 0 <= cooled(0.2) < 0.01
     monkeypatch.setattr(sequence_rollouts, "kl_shaped", lambda rewards, *_: rewards)

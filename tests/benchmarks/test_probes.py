@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.probes import SCORE, TOKENS, Run, main, run_once, table_of
-from textgym.agents.benchmark.exact import REGRET, VALUE_ERROR
+from textgym.agents.benchmark.exact import RELATIVE_REGRET, VALUE_ERROR
 from textgym.agents.run_defaults import PRESETS, STEPS
 from textgym.suites import PROBES
 
@@ -21,7 +21,7 @@ def test_every_probe_has_a_budget() -> None:
     [
         ("Probe-Parity-v0", SCORE),
         ("Probe-ValueOnly-v0", VALUE_ERROR),
-        ("Probe-ExactKL-v0", REGRET),
+        ("Probe-ExactKL-v0", RELATIVE_REGRET),
     ],
 )
 def test_a_run_is_measured_and_hardly_trained_is_not_solved(env_id: str, measure: str) -> None:
@@ -49,7 +49,7 @@ def test_thresholds_and_the_table() -> None:
         run("Probe-Copy-v0", SCORE, 0.95),
         run("Probe-Copy-v0", SCORE, 0.94),
         run("Probe-ValueOnly-v0", VALUE_ERROR, 0.05),
-        run("Probe-ExactKL-v0", REGRET, 0.011),
+        run("Probe-ExactKL-v0", RELATIVE_REGRET, 0.011),
     ]
     assert [each.is_solved for each in runs] == [True, False, True, False]
     head, rows = table_of(runs, {run.env_id: 1_000 for run in runs})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from textgym.agents.benchmark.exact import known_objectives
 from textgym.agents.benchmark.plan import ROWS
 from textgym.agents.cards.facts import facts_of
 from textgym.agents.cards.figures import stored_figures
@@ -41,6 +42,17 @@ def test_the_gallery_has_them_all_and_nothing_else(cards: dict[str, tuple]) -> N
     assert pages == set(ROWS) and {path.stem for path in PAGES.glob("*.json")} <= pages
 
 
+def test_exact_figures_are_those_of_today() -> None:
+    """Where this fails: `textgym benchmark --envs ID`, then `textgym cards ID --figures`."""
+    env_id = "Probe-ExactKL-v0"
+    figures, known = stored_figures(PAGES, env_id), known_objectives(env_id)
+    assert figures is not None
+    assert {name: figures[name]["mean"] for name in known} == pytest.approx(known)
+    for run in figures["runs"]:  # J of the agent is what its share of J* - J_ref says
+        lacking = run["exact"]["found"] * (known["best_known"] - known["reference"])
+        assert run["trained"]["mean"] == pytest.approx(known["best_known"] - lacking)
+
+
 def test_a_card_that_disagrees_is_noticed(cards: dict[str, tuple]) -> None:
     facts, figures = cards["Probe-Copy-v0"]
     other = ROWS["Probe-Copy-v0"].__class__(
@@ -64,6 +76,17 @@ def test_the_command_takes_new_figures_from_a_benchmark(
     assert "| trained (1 runs) |" in text and text.count("\nactions: ") == 15
     assert "Not measured yet" in (pages / "Probe-Copy-v0.md").read_text("utf-8")
     assert "2 cards" in capsys.readouterr().out
+
+    # What is known alone is measured anew: the run that the card has stays.
+    known = str(tmp_path / "known")
+    only = ("--seeds", "0", "--eval-prompts", "3", "--output", known)
+    assert main(["benchmark", "--envs", "TwoState-v0", *only]) == 0
+    assert main(["cards", "--figures", known, "--output", str(pages)]) == 0
+    again = (pages / "TwoState-v0.md").read_text("utf-8")
+    assert "| random (3 episodes) |" in again and "| random (4 episodes) |" in text
+    runs_of = [line for line in text.splitlines() if "`stable_baselines3" in line]
+    assert runs_of and all(line in again for line in runs_of)
+    assert again.split("### Trained")[1] == text.split("### Trained")[1]
 
 
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

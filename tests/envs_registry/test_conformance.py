@@ -101,13 +101,6 @@ def test_better_policies_earn_more(row: EnvRow) -> None:
     assert found.best_known is not None, "no best policy is known"
 
 
-@rows("tag")
-def test_deferred_rewards_of_tags_equal_stepwise_ones(row: EnvRow) -> None:
-    """The family's checks know no deferred rewards; ours, which have models, can defer them."""
-    (check,) = (check for check in CHECKS["token"] if check.__name__ == "check_deferred")
-    check(Case(id=row.id, family="tag", num_steps=20))
-
-
 @token_rows
 def test_a2c_as_it_comes_learns_on_it(row: EnvRow, models: dict[str, Any]) -> None:
     agent = A2C("MlpPolicy", gym.make(row.id, **models), n_steps=8, device="cpu")

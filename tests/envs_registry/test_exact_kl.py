@@ -15,7 +15,7 @@ from textgym.envs_registry.exact_kl_solution import (
     environments_optimum,
     exact_solution,
     objective,
-    regret,
+    relative_regret,
 )
 
 ID = "Probe-ExactKL-v0"
@@ -86,9 +86,9 @@ def test_how_far_that_optimum_is_from_the_regularised_one() -> None:
     found = {}
     for kl_coef in (0.1, 0.3, 0.5, 1.0):
         env = gym.make(ID, kl_coef=kl_coef)
-        found[kl_coef] = regret(env, environments_optimum(env))
-        assert regret(env, exact_solution(env).policy) == pytest.approx(0.0)
-        assert regret(env, exact_solution(env).reference_policy) == pytest.approx(1.0)
+        found[kl_coef] = relative_regret(env, environments_optimum(env))
+        assert relative_regret(env, exact_solution(env).policy) == pytest.approx(0.0)
+        assert relative_regret(env, exact_solution(env).reference_policy) == pytest.approx(1.0)
     assert found == pytest.approx({0.1: 0.0003, 0.3: 0.109, 0.5: 0.881, 1.0: 4.445}, abs=1e-3)
     # With a large weight the likeliest good response is silence.
     assert environments_optimum(gym.make(ID, kl_coef=1.0))[()].argmax() == EOS

@@ -15,14 +15,16 @@ import stable_baselines3
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 
-from textgym.agents.benchmark.exact import exact_measure
+from textgym.agents.benchmark.exact import exact_measure, known_objectives
 from textgym.agents.benchmark.plan import (
+    OBJECTIVE,
     ROWS,
     TEXT_FAMILIES,
     BenchmarkConfig,
     BenchmarkFolder,
     Cell,
 )
+from textgym.agents.benchmark.results import COLUMNS
 from textgym.agents.benchmark.rollouts import (
     known_rollouts,
     step_rollouts,
@@ -33,7 +35,7 @@ from textgym.agents.evaluation.policy_sources import ALGORITHMS, policy_from
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.storage.checkpoint import load_json, save_json
 from textgym.cli.main import main
-from textgym.intervals import mean_interval
+from textgym.intervals import Estimate, mean_interval
 from textgym.testing import Case, measure_gold
 from textgym.testing.gold_order import episode_golds
 from textgym.testing.learning import OnlyAllowed
@@ -65,17 +67,30 @@ def run_cell(config: BenchmarkConfig, folder: BenchmarkFolder, cell: Cell) -> st
 
 
 def measure_known(env_id: str, family: str, num_episodes: int) -> Measured:
-    """Play at random, by the reference and by the best known policy, on held-out prompts."""
+    """Play at random, by the reference and by the best known policy, on held-out prompts.
+
+    The first human references of these prompts are judged beside them.
+    """
     kwargs = {"split": "validation"} if family in TEXT_FAMILIES else {}
     found = measure_gold(Case(id=env_id, family=family, kwargs=kwargs), num_episodes)
-    estimates = {name: getattr(found, name) for name in ("random", "reference", "best_known")}
+    estimates = {name: getattr(found, name) for name in COLUMNS}
+    estimates |= {name: _exactly(value) for name, value in known_objectives(env_id).items()}
     plain = {name: None if e is None else e.as_dict() for name, e in estimates.items()}
     rollouts = known_rollouts(env_id, family)
     return {"metric": metric_of(env_id, family), **plain, "rollouts": rollouts}
 
 
+def _exactly(value: float) -> Estimate:
+    return Estimate(mean=value, low=value, high=value, count=1)
+
+
 def metric_of(env_id: str, family: str) -> str:
-    """Return what is compared: "gold_score" where there is one, else "score", or the "return"."""
+    """Return what is compared: "gold_score" where there is one, else "score", or the "return".
+
+    `OBJECTIVE` where that is known exactly.
+    """
+    if known_objectives(env_id):
+        return OBJECTIVE
     if family != "token":
         return "return" if family == "tabular" else "gold_score"
     env: Any = gym.make(env_id)
@@ -107,15 +122,18 @@ def train_language_model(config: BenchmarkConfig, folder: BenchmarkFolder, cell:
         raise ValueError(f"`textgym {' '.join(command)}` failed: {' '.join(last)}")
     run = next(parent.glob("*/result.json")).parent
     result = load_json(run / "result.json")
-    metrics = result["after"]["metrics"]
+    metrics, exact = result["after"]["metrics"], _exact(cell, run)
+    trained = metrics.get("gold_score", metrics.get("score"))
+    if exact is not None and exact["objective"] is not None:
+        trained = _exactly(exact["objective"]).as_dict()
     return {
         "command": f"textgym train {' '.join(arguments)}",
         "steps": result["num_timesteps"],
         "minutes": result["minutes_of_training"],
         "minutes_in_all": (time.monotonic() - began) / 60,
-        "trained": metrics.get("gold_score", metrics.get("score")),
+        "trained": trained,
         "metrics": metrics,
-        "exact": _exact(cell, run),
+        "exact": exact,
         "rollouts": _trained_rollouts(cell, run),
     }
 

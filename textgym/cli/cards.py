@@ -3,7 +3,8 @@ r"""Write the card of every environment, and the gallery of them: docs/environme
 A card is made of what the environment says of itself (its docstring, spaces, sample prompts) and of
 figures that a benchmark measured (scores of random, reference, best known and trained policies with
 intervals, their commands, and five rollouts of each), which are kept in a JSON file beside it.
---figures FOLDER takes new figures from a folder of `textgym benchmark`.
+--figures FOLDER takes new figures from a folder of `textgym benchmark`; where that trained nothing
+(--seeds 0), a card keeps the runs that it has.
 
 Examples:
   textgym cards
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from textgym.agents.benchmark.plan import ROWS, BenchmarkFolder
 from textgym.agents.cards.facts import facts_of
-from textgym.agents.cards.figures import figures_from, stored_figures
+from textgym.agents.cards.figures import figures_from, stored_figures, with_runs_of
 from textgym.agents.cards.page import card, gallery
 from textgym.agents.storage.checkpoint import save_json
 from textgym.cli.environment import load_quietly
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
         if args.figures is not None and env_id in chosen:
             new = figures_from(BenchmarkFolder(args.figures), env_id)
             if new is not None:
-                save_json(args.output / f"{env_id}.json", new)
+                kept = with_runs_of(new, stored_figures(args.output, env_id))
+                save_json(args.output / f"{env_id}.json", kept)
         found = (facts_of(row), stored_figures(args.output, env_id))
         written.append(found)
         if env_id in chosen:

@@ -7,6 +7,7 @@ from typing import Any
 
 from textgym.testing.api_checks import check_libraries, check_pickle, check_rendering, check_spec
 from textgym.testing.case import Case
+from textgym.testing.gold_order import check_gold_order
 from textgym.testing.isolation import check_generators, check_offline
 from textgym.testing.learning import check_ppo_update
 from textgym.testing.run_checks import (
@@ -45,7 +46,7 @@ _EVERYWHERE: tuple[Check, ...] = (
 )
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "token": (*_EVERYWHERE, check_deferred),
-    "tag": _EVERYWHERE,
+    "tag": (*_EVERYWHERE, check_deferred),
     "control": _EVERYWHERE,
     "tabular": _EVERYWHERE,
 }
@@ -58,6 +59,7 @@ def check_env(
     num_envs: int = 3,
     num_steps: int = 60,
     seed: int = 0,
+    gold_episodes: int = 0,
     **kwargs: Any,
 ) -> None:
     """Check that an environment keeps the contract of its family.
@@ -66,7 +68,8 @@ def check_env(
     same seed, same episodes; observations in their space; documented keys of infos; terms that
     sum to the reward; vector equal to single environments in the three autoreset modes; nothing
     looked for in a network; no global generator touched; one PPO update. Of text environments
-    also: deferred rewards equal stepwise ones.
+    also: deferred rewards equal stepwise ones (of tags, where they can be deferred). With
+    `gold_episodes` that better policies earn more, see `check_gold_order`.
 
     Args:
         id: A registered id.
@@ -75,12 +78,16 @@ def check_env(
         num_envs: Rows of the vector environments, at least 2.
         num_steps: Random steps of each comparison.
         seed: Of resets and actions.
+        gold_episodes: Episodes of each policy whose gold is compared, where a best policy or a
+            reference is known: 64 is a good number; 0 leaves it out.
         **kwargs: For `gym.make`.
 
     Raises:
         AssertionError: Something does not hold; the message says what.
-        ValueError: There is no such family.
+        ValueError: There is no such family, or `gold_episodes` is negative.
     """
+    if gold_episodes < 0:
+        raise ValueError(f"gold_episodes must be at least 0, got {gold_episodes!r}")
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {FAMILIES}, got {family!r}")
     case = Case(
@@ -88,10 +95,18 @@ def check_env(
     )
     for check in CHECKS[family]:
         check(case)
+    if gold_episodes:
+        check_gold_order(case, gold_episodes)
 
 
 def check_text_env(
-    id: str, *, num_envs: int = 3, num_steps: int = 60, seed: int = 0, **kwargs: Any
+    id: str,
+    *,
+    num_envs: int = 3,
+    num_steps: int = 60,
+    seed: int = 0,
+    gold_episodes: int = 0,
+    **kwargs: Any,
 ) -> None:
     """Check that an environment keeps the contract of docs/environment.md.
 
@@ -100,4 +115,5 @@ def check_text_env(
     Raises:
         AssertionError: Something does not hold; the message says what.
     """
-    check_env(id, "token", num_envs=num_envs, num_steps=num_steps, seed=seed, **kwargs)
+    sizes = {"num_envs": num_envs, "num_steps": num_steps, "gold_episodes": gold_episodes}
+    check_env(id, "token", seed=seed, **sizes, **kwargs)

@@ -76,7 +76,12 @@ def _row(batch: Any) -> Any:
 
 
 def check_deferred(case: Case) -> None:
-    """Check that settled rewards are those that the steps would have paid."""
+    """Check that settled rewards are those that the steps would have paid.
+
+    What has no rewards to settle passes, unless it is of tokens: those must.
+    """
+    if case.family != "token" and not hasattr(case.make_vec().unwrapped, "settle_rewards"):
+        return
     paying: Any = case.make_vec()
     deferring: Any = case.make_vec(reward_timing="deferred")
     draw = random_actions(paying, case.seed)

@@ -14,15 +14,18 @@ import textgym  # noqa: F401
 from textgym.agents import PPO
 from textgym.agents.benchmark.exact import (
     LIMITS,
-    REGRET,
+    RELATIVE_REGRET,
     VALUE_ERROR,
     Exact,
     exact_measure,
+    known_objectives,
+    known_tables,
     policy_table,
+    table_sampler,
     value_error,
 )
 from textgym.agents.run_defaults import default_preset
-from textgym.envs_registry.exact_kl_solution import exact_solution, regret
+from textgym.envs_registry.exact_kl_solution import exact_solution, relative_regret
 
 
 class Knowing:
@@ -44,9 +47,29 @@ def test_regret_is_zero_at_the_optimum_and_one_at_the_reference() -> None:
     solution = exact_solution(gym.make("Probe-ExactKL-v0"))
     for table, expected in ((solution.policy, 0.0), (solution.reference_policy, 1.0)):
         found = exact_measure("Probe-ExactKL-v0", Knowing(table))  # type: ignore[arg-type]
-        assert found is not None and found.measure == REGRET
+        assert found is not None and found.measure == RELATIVE_REGRET
         assert found.found == pytest.approx(expected, abs=1e-9)
         assert found.is_solved == (expected == 0.0)
+        best, reference = solution.best, solution.reference
+        assert found.objective == pytest.approx(best - expected * (best - reference))
+
+
+def test_what_is_known_exactly_without_training() -> None:
+    env = gym.make("Probe-ExactKL-v0")
+    solution, known = exact_solution(env), known_objectives("Probe-ExactKL-v0")
+    assert known["best_known"] == pytest.approx(solution.best)
+    assert known["reference"] == pytest.approx(solution.reference)
+    assert known["random"] < known["best_known"]
+    assert known_objectives("Probe-Copy-v0") == {}
+
+
+def test_a_table_is_sampled_as_often_as_it_says() -> None:
+    table = known_tables("Probe-ExactKL-v0")["reference"]
+    act = table_sampler(table, seed=0)
+    # The prompt and "a" (token 1); 6 in every empty cell.
+    observations = np.tile([0, 1, 6, 6, 6], (4000, 1))
+    found = np.bincount(act(observations), minlength=6) / 4000
+    np.testing.assert_allclose(found, table[1,], atol=0.03)
 
 
 def test_a_policy_is_asked_in_every_state() -> None:
@@ -57,7 +80,7 @@ def test_a_policy_is_asked_in_every_state() -> None:
     assert all(row.sum() == pytest.approx(1.0, abs=1e-5) for row in table.values())
     env.unwrapped.set_kl_coef(0.1)  # begins at 1, see `kl_start`
     found = exact_measure("Probe-ExactKL-v0", agent.policy)
-    assert found is not None and found.found == pytest.approx(regret(env, table))
+    assert found is not None and found.found == pytest.approx(relative_regret(env, table))
 
 
 def test_value_error_of_the_critic_that_says_the_mean_everywhere() -> None:
@@ -71,5 +94,5 @@ def test_value_error_of_the_critic_that_says_the_mean_everywhere() -> None:
 
 def test_limits_and_what_has_none() -> None:
     assert Exact(measure=VALUE_ERROR, found=0.05).is_solved and LIMITS[VALUE_ERROR] == 0.05
-    assert not Exact(measure=REGRET, found=0.011).is_solved
+    assert not Exact(measure=RELATIVE_REGRET, found=0.011).is_solved
     assert exact_measure("Probe-Copy-v0", Knowing({})) is None  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ KNOWN = {
     "metric": "gold_score",
     "random": estimate(0.2, 0.05),
     "reference": None,
+    "human": estimate(0.8, 0.1),
     "best_known": estimate(1.0),
 }
 
@@ -54,13 +55,13 @@ def test_where_the_optimum_is_exact_runs_are_solved_by_it() -> None:
     cells = {
         Cell(env_id=env_id, algo="ppo", seed=seed): {
             "trained": estimate(0.5),
-            "exact": {"measure": "regret", "found": found, "is_solved": found <= 0.01},
+            "exact": {"measure": "relative regret", "found": found, "is_solved": found <= 0.01},
         }
         for seed, found in enumerate((0.002, 0.3))
     }
     (line,) = lines(config, {Cell(env_id=env_id): KNOWN, **cells})
     assert line.threshold is None and line.num_solved == 1
-    assert table([line]).endswith("| 1/2, regret at most 0.300 |")
+    assert table([line]).endswith("| 1/2, relative regret at most 0.300 |")
     assert as_plain([line])[0]["exact"]["0"]["found"] == 0.002
 
 
@@ -75,8 +76,10 @@ def test_a_task_is_solved_by_more_gold_than_the_references() -> None:
 
 def test_the_table() -> None:
     text = table(lines(CONFIG, found(0.97, 0.97, 0.97)))
-    assert text.splitlines()[0].startswith("| environment | metric | random | reference |")
+    assert text.splitlines()[0].startswith(
+        "| environment | metric | random | reference | human reference |"
+    )
     assert text.splitlines()[2] == (
-        "| Probe-Copy-v0 | gold_score | 0.200 [0.150, 0.250] |  | 1.000 [1.000, 1.000] | "
-        "0.970 [0.970, 0.970] | 3/3 |"
+        "| Probe-Copy-v0 | gold_score | 0.200 [0.150, 0.250] |  | 0.800 [0.700, 0.900] | "
+        "1.000 [1.000, 1.000] | 0.970 [0.970, 0.970] | 3/3 |"
     )

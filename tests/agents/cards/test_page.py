@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from textgym.agents.benchmark.plan import ROWS
+from textgym.agents.benchmark.plan import OBJECTIVE, ROWS
 from textgym.agents.cards.facts import OWN_LICENCE, USERS_LICENCE, facts_of
-from textgym.agents.cards.page import card, gallery
+from textgym.agents.cards.page import EXACT_HEAD, card, gallery
 from textgym.intervals import Estimate
 
 ID = "Probe-Copy-v0"
@@ -23,6 +23,7 @@ def figures(*means: float) -> dict[str, Any]:
         "metric": "gold_score",
         "random": estimate(0.2),
         "reference": None,
+        "human": estimate(0.6),
         "best_known": estimate(1.0),
         "runs": [
             {"command": f"textgym train {ID} --seed {i}", "steps": 5000, "minutes": 1.25}
@@ -47,6 +48,7 @@ def test_a_card_has_everything() -> None:
     assert text.count("````text\na a ") == 5  # the first prompts of the split
     assert "Solved: a mean of at least 0.95 (`reward_threshold`)" in text
     assert "| random (64 episodes) | 0.200 [0.100, 0.300] |" in text
+    assert "| human reference (64 episodes) | 0.600 [0.500, 0.700] |" in text
     assert "| trained (2 runs) | 0.950 [" in text and "| reference" not in text
     assert f"- `textgym train {ID} --seed 0`: 0.900 [0.800, 1.000], not solved, 5,000 steps" in text
     assert f"- `textgym train {ID} --seed 1`: 1.000 [0.900, 1.100], solved" in text
@@ -59,10 +61,26 @@ def test_a_card_has_everything() -> None:
 def test_an_exact_measure_says_whether_a_run_solved_it() -> None:
     measured = figures(0.9, 1.0)
     for run, found in zip(measured["runs"], (0.002, 0.3), strict=True):
-        run["exact"] = {"measure": "regret", "found": found, "is_solved": found < 0.01}
+        run["exact"] = {"measure": "relative regret", "found": found, "is_solved": found < 0.01}
     text = card(facts_of(ROWS["Probe-ExactKL-v0"]), measured)
-    assert "0.900 [0.800, 1.000], regret 0.002, solved, 5,000 steps" in text
-    assert "1.000 [0.900, 1.100], regret 0.300, not solved, 5,000 steps" in text
+    assert "0.900 [0.800, 1.000], relative regret 0.002, solved, 5,000 steps" in text
+    assert "1.000 [0.900, 1.100], relative regret 0.300, not solved, 5,000 steps" in text
+
+
+def test_where_the_objective_is_exact_there_is_no_interval_but_a_regret() -> None:
+    measured = figures(0.75) | {"metric": OBJECTIVE, "reference": estimate(-1.0)}
+    measured["runs"][0]["exact"] = {
+        "measure": "relative regret",
+        "found": 0.125,
+        "is_solved": False,
+    }
+    text = card(facts_of(ROWS["Probe-ExactKL-v0"]), measured)
+    assert f"| policy | {EXACT_HEAD} |" in text
+    assert "| reference | -1.0000 |" in text and "| best known | 1.0000 |" in text
+    assert "| trained (1 runs) | 0.7500 |" in text
+    # J* - J in the units of the reward, and its share of J* - J_ref = 2.
+    assert ": J 0.7500, regret 0.2500, relative regret 0.125, not solved, 5,000 steps" in text
+    assert "`textgym benchmark --envs Probe-ExactKL-v0 --seeds 0`" in text
 
 
 def test_what_was_not_measured_is_not_shown() -> None:
@@ -81,8 +99,10 @@ def test_the_gallery_links_every_card_in_its_suite() -> None:
     text = gallery(pairs)
     probes, worlds = text.split("\n## ")[1:]
     assert probes.startswith("Probes") and worlds.startswith("Small worlds")
-    assert f"[{ID}]({ID}.md)" in probes and "0.20 ± 0.10 |  | 1.00 ± 0.10 | 0.90 ± 0.10 |" in probes
+    row = "0.20 ± 0.10 |  | 0.60 ± 0.10 | 1.00 ± 0.10 | 0.90 ± 0.10 |"
+    assert f"[{ID}]({ID}.md)" in probes and row in probes
     assert "[TwoState-v0](TwoState-v0.md)" in worlds
+    assert "human reference" in probes and "human reference" not in worlds
 
 
 def test_every_card_says_what_solved_means() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ import pytest
 
 from tests.textgym.testing import walks
 from textgym.envs_registry import exact_kl
+from textgym.envs_registry.qa_passages.gold import answer_utility
 from textgym.testing import CHECKS, Case, check_env, check_gold_order, check_text_env, measure_gold
 from textgym.testing.isolation import blocked_sockets
 from textgym.testing.run_checks import documented_keys, section_of
@@ -126,9 +128,17 @@ def token_case() -> Iterator[Case]:
 
 
 def test_deferred_rewards_that_differ_are_refused(token_case: Case) -> None:
-    with pytest.raises(AssertionError, match="settled rewards differ from the steps' by 0.25"):
-        CHECK["check_deferred"](token_case)
-    CHECK["check_deferred"](Case(id="Probe-ExactKL-v0", num_steps=20))
+    for family in ("token", "tag"):
+        assert CHECK["check_deferred"] in CHECKS[family]
+        with pytest.raises(AssertionError, match="settled rewards differ from the steps' by 0.25"):
+            CHECK["check_deferred"](replace(token_case, family=family))
+        CHECK["check_deferred"](Case(id="Probe-ExactKL-v0", family=family, num_steps=20))
+
+
+def test_tokens_must_be_able_to_defer_and_tags_may(token_case: Case) -> None:
+    CHECK["check_deferred"](case("Walk", "tag"))
+    with pytest.raises(TypeError, match="reward_timing"):
+        CHECK["check_deferred"](case("Walk", "token"))
 
 
 def test_a_key_that_is_missing_is_named(token_case: Case) -> None:
@@ -144,6 +154,37 @@ def test_a_policy_that_is_worse_than_chance_is_not_the_best() -> None:
         check_gold_order(case("BestIsWorst"))
     with pytest.raises(AssertionError, match="has neither best_known_action"):
         check_gold_order(Case(id="CartPole-v1", family="control"), num_episodes=2)
+
+
+def test_a_reference_that_is_worse_than_chance_is_refused() -> None:
+    found = measure_gold(case("Guided"), 100)
+    assert found.reference is not None and 0.5 < found.reference.mean < 1.0
+    check_gold_order(case("Guided"), 100)
+    with pytest.raises(AssertionError, match="gold of reference is .*, of random"):
+        check_gold_order(case("Misguided"), 100)
+
+
+def test_the_gold_order_is_one_of_the_checks_where_it_is_asked_for() -> None:
+    check_env("BestIsWorst-v0", "tag", num_steps=20)
+    with pytest.raises(AssertionError, match="gold of best_known is 0.000"):
+        check_env("BestIsWorst-v0", "tag", num_steps=20, gold_episodes=64)
+    check_text_env("Probe-Copy-v0", num_steps=20, gold_episodes=32)
+    with pytest.raises(ValueError, match="gold_episodes must be at least 0, got -1"):
+        check_env("Walk-v0", "tag", gold_episodes=-1)
+
+
+def test_what_people_wrote_is_judged_beside_a_better_policy() -> None:
+    found = measure_gold(Case(id="RLHF-QA-v0", kwargs={"device": "cpu"}), 32)
+    task: Any = gym.make("RLHF-QA-v0").unwrapped.task  # type: ignore[attr-defined]
+    by_hand = [
+        answer_utility(task.prompts[i].references[0], task.prompts[i].facts["answers"])
+        for i in range(32)
+    ]
+    assert found.human is not None and found.human.mean == pytest.approx(np.mean(by_hand))
+    assert found.best_known is not None and found.best_known.mean == 1.0 > found.human.mean
+    # Where nothing better is known, they are the best that is.
+    probe = measure_gold(Case(id="Probe-Copy-v0"), 8)
+    assert probe.human is None and probe.best_known is not None
 
 
 def test_one_call_runs_them_all() -> None:

@@ -243,6 +243,23 @@ class BestIsWorst(Walk):
         return 0
 
 
+class Guided(Walk):
+    """Has a reference that goes right more often than not."""
+
+    right_rate = 0.75
+
+    def reference_action(self) -> int:
+        """Draw from a generator of its own."""
+        self.guide = getattr(self, "guide", np.random.default_rng(0))
+        return int(self.guide.random() < self.right_rate)
+
+
+class Misguided(Guided):
+    """Has a reference that is worse than chance."""
+
+    right_rate = 0.25
+
+
 class PaysOtherRows(WalkRows):
     """Pays rows more than single ones."""
 

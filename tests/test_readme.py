@@ -16,6 +16,7 @@ import pytest
 
 from textgym.cli.main import COMMANDS
 from textgym.cli.manual_parser import ManualParser
+from textgym.envs_registry.specs import ENVIRONMENTS
 from textgym.envs_registry.summarize import BUNDLE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,6 +150,12 @@ def test_annotated_tree_names_existing_paths() -> None:
 def test_linked_and_named_files_exist() -> None:
     named = {*LINK.findall(README), *NAMED_FILE.findall(README)}
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_every_environment_is_named_in_a_table() -> None:
+    rows = "\n".join(line for line in README.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"`([A-Z][\w-]*-v\d+)`", rows))
+    assert named == {row.id for row in ENVIRONMENTS}
 
 
 def test_an_environment_of_ones_own_takes_twelve_lines() -> None:

@@ -4,7 +4,7 @@ Description:
     Somebody's remarks on a thing come in word by word: for, against, or neither, and not all of one
     mind. After each word the agent waits for the next one or decides what the stream is on the
     whole. Waiting tells more and costs a little each time. A reward model learned from comparisons
-    of a fallible teacher gives the score; the gold utility is 1 less 0.01 for each word that was
+    of a fallible teacher gives the score; the gold utility is 1 less 0.005 for each word that was
     waited for where the decision is right, and 0 where it is wrong or never comes.
 
 Observation:
@@ -29,13 +29,12 @@ Info:
     `prompt_id`, `score`, `gold_score` and `reward_terms`.
 
 Arguments:
-    Those of `TextEnvConfig`, without `action_tokens` and `dataset`; `kl_coef` is 0.2 by default (at
-    0.05 PPO soon learns to please the reward model alone). A prompt of one's own has no words to
-    come.
+    Those of `TextEnvConfig`, without `action_tokens` and `dataset`. A prompt of one's own has no
+    words to come.
 
 Data:
     `monitor_streams`: stream i of a split is a pure function of (`data_seed`, `split`, i); splits
-    share no stream. What the best reader can expect is known exactly, 0.691
+    share no stream. What the best reader can expect is known exactly, 0.753
     (`monitor_streams.stopping.best_value()`).
 
 Version history:
@@ -62,14 +61,10 @@ from textgym.turns import OpenEpisode, Reply
 from textgym.vector_env import TokenVectorEnv
 
 BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "monitor-v0")
-# The models were trained at these lengths. Far from the reference, where the reward model was never
-# shown what it reads, its score and the gold part: the penalty is above the usual.
-DEFAULTS = {
-    **{name: RECIPE[name] for name in ("max_prompt_tokens", "max_new_tokens")},
-    "kl_coef": 0.2,
-}
+# The models were trained at these lengths.
+DEFAULTS = {name: RECIPE[name] for name in ("max_prompt_tokens", "max_new_tokens")}
 # Mean and standard deviation of the bundled reference's gold, sampled (the bundle's card.json).
-GOLD_SCALE = (0.451, 0.468)
+GOLD_SCALE = (0.57, 0.47)
 ACTIONS = (WAIT, *POLARITIES)
 SYMBOLS = tuple(symbol_of(action) for action in ACTIONS)
 

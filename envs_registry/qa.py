@@ -37,9 +37,8 @@ Data:
     `qa_passages`: item i of a split is a pure function of (`data_seed`, `split`, i); splits share
     no item. A million items in "train", ten thousand each in "validation" and "test"; in .7 of
     them the passage says. The references are by people who were asked to be brief; some are wrong.
-    The bundled models are small: the reference often takes a fact of the other person, and the
-    reward model, which agrees with gold on .578 [.521, .632] of held-out pairs (card.json), knows
-    brevity better than truth. What PPO gains is mostly that.
+    The bundled models are small: they tell what is asked for, not of whom. Of the questions that
+    the passage answers for the other person only they answer most.
 
 Version history:
     v0: first version.
@@ -67,7 +66,7 @@ BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "qa-v0"
 # The models were trained at these lengths.
 DEFAULTS = {name: RECIPE[name] for name in ("max_prompt_tokens", "max_new_tokens")}
 # Mean and standard deviation of the bundled reference's gold, sampled (the bundle's card.json).
-GOLD_SCALE = (0.32, 0.40)
+GOLD_SCALE = (0.39, 0.40)
 
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) ")
 

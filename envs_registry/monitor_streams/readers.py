@@ -9,7 +9,7 @@ from textgym.envs_registry.monitor_streams.remarks import NUM_REMARKS, POLARITIE
 from textgym.envs_registry.monitor_streams.stopping import Counts, decides, likeliest
 
 # In haste: how often a reader decides behind a remark, and picks a decision blindly.
-DECISION_RATE, BLIND_RATE = 0.55, 0.1
+DECISION_RATE, BLIND_RATE = 0.4, 0.2
 WAIT = "wait"
 
 

@@ -19,7 +19,7 @@ Counts = tuple[int, int, int]
 # Row: what the stream is; column: what one of its remarks says (negative, neutral, positive).
 REMARK_RATES = np.array([[0.62, 0.23, 0.15], [0.2, 0.6, 0.2], [0.15, 0.23, 0.62]])
 # What each word that was waited for costs a right decision.
-WORD_COST = 0.01
+WORD_COST = 0.005
 
 
 def right_decision(num_words: int) -> float:

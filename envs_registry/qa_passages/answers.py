@@ -38,18 +38,18 @@ def free_answer(facts: Mapping[str, Any], rng: Draws) -> str:
 
 
 def _answer(facts: Mapping[str, Any], short: float, rng: Draws) -> str:
-    kind = facts["attribute"]
-    places = {who: i for i, (who, name, _) in enumerate(facts["told"]) if name == kind}
-    right = places.pop(facts["who"], None)
-    tempting = list(places.values())  # the same, told of somebody else
+    asked = (facts["who"], facts["attribute"])
+    right = next((i for i, (*fact, _) in enumerate(facts["told"]) if tuple(fact) == asked), None)
+    tempting = [i for i in range(len(facts["told"])) if i != right]
+    same = [i for i in tempting if facts["told"][i][1] == facts["attribute"]]
+    tempting = same or tempting  # the same, told of somebody else, before anything else
     chance = rng.random()
     if right is None:
-        chosen = pick(tempting, rng) if chance < GUESS else None
+        chosen = pick(tuple(tempting), rng) if chance < GUESS else None
     elif chance < GIVE_UP:
         chosen = None
     else:
-        errs = chance < GIVE_UP + MISTAKE and tempting
-        chosen = pick(tempting, rng) if errs else right
+        chosen = pick(tuple(tempting), rng) if chance < GIVE_UP + MISTAKE else right
     if chosen is None:
         return pick(REFUSALS, rng)
     if rng.random() < short:

@@ -11,8 +11,10 @@ from textgym.envs_registry.qa_passages.answers import asked_answer, free_answer
 from textgym.envs_registry.qa_passages.lexicon import ATTRIBUTES, PEOPLE
 from textgym.types import Prompt
 
-N_ATTRIBUTES = 3
+N_FACTS = 4
 ANSWERABLE = 0.7
+# Where the passage does not say: how often it tells the same of the other person.
+OF_THE_OTHER = 0.5
 PROMPT_TEMPLATE = "{passage}\n\nQuestion: {question}\nAnswer:"
 
 
@@ -26,28 +28,28 @@ class QAPassages(ProceduralPrompts):
 
     Facts are plain lists and strings, ready for JSON: `told` ([who, attribute, value] for each
     sentence, in order), `sentences` (as they are worded), `who` and `attribute` (what is asked) and
-    `answers` (empty where the passage does not say). In .7 of the items the passage says; in the
-    others it tells the same of the other person, so that nothing but reading shows that it isn't
-    there.
+    `answers` (empty where the passage does not say). In .7 of the items the passage says; in half
+    of the others it tells the same of the other person, so that nothing but reading shows that it
+    isn't there, and in half it tells no such thing at all.
     """
 
     def draw(self, rng: Draws) -> dict[str, Any]:
         """See `ProceduralPrompts`."""
         people = _sample(PEOPLE, 2, rng)
-        attributes = _sample(tuple(ATTRIBUTES), N_ATTRIBUTES, rng)
-        told: list[list[str]] = []
-        untold: list[list[str]] = []
-        for place, name in enumerate(attributes):
-            both = [
-                [who, name, value]
-                for who, value in zip(people, _sample(ATTRIBUTES[name].values, 2, rng), strict=True)
-            ]
-            if place:  # all but the first attribute are told of one person only
-                untold.append(both.pop(rng.integers(2)))
-            told += both
+        names = _sample(tuple(ATTRIBUTES), N_FACTS, rng)
+        # Each of the two is told something of.
+        whose = [*people, *(pick(tuple(people), rng) for _ in names[2:])]
+        told = [
+            [who, name, pick(ATTRIBUTES[name].values, rng)]
+            for who, name in zip(whose, names, strict=True)
+        ]
         told = _sample(tuple(told), len(told), rng)
+        who, attribute, value = pick(tuple(told), rng)
         is_told = rng.random() < ANSWERABLE
-        who, attribute, value = pick(told if is_told else untold, rng)
+        if not is_told and rng.random() < OF_THE_OTHER:
+            who = next(name for name in people if name != who)
+        elif not is_told:
+            attribute = pick(tuple(name for name in ATTRIBUTES if name not in names), rng)
         return {
             "told": told,
             "who": who,

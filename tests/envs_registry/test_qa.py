@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from textgym.envs_registry import qa
 from textgym.envs_registry.qa import QAEnv
+from textgym.envs_registry.qa_passages.answers import ideal_answer
+from textgym.envs_registry.qa_passages.lexicon import REFUSALS
 from textgym.envs_registry.qa_recipe import QUICK, RECIPE
 from textgym.task_models import Bundle
+from textgym.types import Prompt
+from textgym.wrappers import MessageAction
 
 ID = "RLHF-QA-v0"
 SQUAD = [
@@ -121,6 +127,30 @@ def test_a_dataset_that_lacks_what_the_task_needs(
     file = write(tmp_path / "rows.jsonl.gz", [row])
     with pytest.raises(ValueError, match=message):
         QAEnv(dataset=file, dataset_columns=columns, **models)
+
+
+def test_the_reward_model_ranks_right_above_wrong_and_above_silence() -> None:
+    env = MessageAction(gym.make(ID, split="validation", device="cpu"))
+    prompts = [env.get_wrapper_attr("task").prompts[i] for i in range(60)]
+
+    def mean_score(write: Callable[[Prompt], str]) -> float:
+        scores = []
+        for prompt in prompts:
+            env.reset(options={"prompt_id": prompt.prompt_id})
+            scores.append(env.step(write(prompt))[4]["score"])
+        return float(np.mean(scores))
+
+    right = mean_score(lambda prompt: f" {ideal_answer(prompt.facts)}")
+    wrong = mean_score(lambda prompt: f" {_another_value(prompt)}")
+    silent = mean_score(lambda prompt: "")
+    refusing = mean_score(lambda prompt: f" {REFUSALS[0]}")
+    assert right > max(wrong, silent, refusing) + 0.3
+
+
+def _another_value(prompt: Prompt) -> str:
+    """Return what the passage says of something else than what is asked."""
+    asked = prompt.facts["attribute"]
+    return next(value for _, attribute, value in prompt.facts["told"] if attribute != asked)
 
 
 def test_missing_bundle_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

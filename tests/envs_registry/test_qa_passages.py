@@ -126,8 +126,11 @@ def test_the_passage_says_exactly_what_the_facts_say(items: list[Prompt]) -> Non
         assert all(who in passage and value in passage for who, _, value in facts["told"])
         told = [v for w, a, v in facts["told"] if (w, a) == (facts["who"], facts["attribute"])]
         assert told == facts["answers"]
-        if not told:  # the same is told of somebody else
-            assert facts["attribute"] in {attribute for _, attribute, _ in facts["told"]}
+        assert len({who for who, *_ in facts["told"]}) == 2
+        assert len({attribute for _, attribute, _ in facts["told"]}) == len(facts["told"]) == 4
+    asked = [p.facts["attribute"] in {a for _, a, _ in p.facts["told"]} for p in items]
+    of_the_other = [is_told for is_told, p in zip(asked, items, strict=True) if not p.facts["answers"]]
+    assert abs(np.mean(of_the_other) - 0.5) < 4 * 0.5 / np.sqrt(len(of_the_other))
     share = np.mean([bool(prompt.facts["answers"]) for prompt in items])
     assert abs(share - 0.7) < 4 * np.sqrt(0.21 / len(items))
 

@@ -95,7 +95,7 @@ def _scores(facts: CardFacts, figures: Figures | None) -> str:
     for name, estimate in _estimates(figures).items():
         if estimate is not None:
             count = "" if is_exact else f" ({estimate.count} episodes)"
-            count = f" ({len(figures['runs'])} runs)" if name == "trained" else count
+            count = _counted(len(figures["runs"])) if name == "trained" else count
             shown = f"{estimate.mean:.4f}" if is_exact else str(estimate)
             rows.append(f"| {POLICIES[name].lower()}{count} | {shown} |")
     text = f"{solved}\n\n" + "\n".join(rows)
@@ -109,6 +109,10 @@ def _scores(facts: CardFacts, figures: Figures | None) -> str:
         f"{text}\n\nWhat is known without training: `{command}`. Measured with version "
         f"{figures['version']}."
     )
+
+
+def _counted(num_runs: int) -> str:
+    return " (1 run)" if num_runs == 1 else f" ({num_runs} runs)"
 
 
 def _solved(facts: CardFacts) -> str:

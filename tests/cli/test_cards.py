@@ -73,7 +73,7 @@ def test_the_command_takes_new_figures_from_a_benchmark(
     assert main(["benchmark", "--envs", "TwoState-v0", *small]) == 0
     assert main(["cards", "--figures", runs, "--output", str(pages)]) == 0
     text = (pages / "TwoState-v0.md").read_text("utf-8")
-    assert "| trained (1 runs) |" in text and text.count("\nactions: ") == 15
+    assert "| trained (1 run) |" in text and text.count("\nactions: ") == 15
     assert "Not measured yet" in (pages / "Probe-Copy-v0.md").read_text("utf-8")
     assert "2 cards" in capsys.readouterr().out
 

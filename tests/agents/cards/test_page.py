@@ -77,7 +77,7 @@ def test_where_the_objective_is_exact_there_is_no_interval_but_a_regret() -> Non
     text = card(facts_of(ROWS["Probe-ExactKL-v0"]), measured)
     assert f"| policy | {EXACT_HEAD} |" in text
     assert "| reference | -1.0000 |" in text and "| best known | 1.0000 |" in text
-    assert "| trained (1 runs) | 0.7500 |" in text
+    assert "| trained (1 run) | 0.7500 |" in text
     # J* - J in the units of the reward, and its share of J* - J_ref = 2.
     assert ": J 0.7500, regret 0.2500, relative regret 0.125, not solved, 5,000 steps" in text
     assert "`textgym benchmark --envs Probe-ExactKL-v0 --seeds 0`" in text

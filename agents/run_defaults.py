@@ -15,7 +15,7 @@ STEPS: Mapping[str, int] = {
     "RLHF-QA-v0": 98_304,
     "RLHF-NER-v0": 131_072,
     "RLHF-Recommend-v0": 131_072,
-    "RLHF-Monitor-v0": 131_072,
+    "RLHF-Monitor-v0": 262_144,
     "RLHF-MultiObjective-v0": 131_072,
     "Probe-Constant-v0": 8_192,
     "Probe-Copy-v0": 24_576,

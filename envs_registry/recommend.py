@@ -194,7 +194,7 @@ class RecommendEnv(SymbolEnv):
     def best_known_action(self) -> int:
         """Return the film that appeals most just now to the latent taste, which the agent guesses.
 
-        It looks no further than one film: what comes after may make another better.
+        It looks no further than one film: to search further ahead finds next to nothing better.
         """
         taste = Taste(_liking(self._prompt))
         shown = self._mdp.rows.ids[0][self._mdp.rows.is_action[0]].tolist()

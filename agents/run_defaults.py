@@ -1,6 +1,7 @@
 """What a run on a known environment gets where nothing else is said: a budget and a preset.
 
-`textgym train`, `textgym benchmark` and `benchmarks/probes.py` all ask here.
+`textgym train`, `textgym benchmark` and `benchmarks/probes.py` all ask here; where an environment
+is paid by feedback alone, only the benchmark does.
 """
 
 from __future__ import annotations
@@ -42,6 +43,13 @@ PRESETS: Mapping[str, str] = {
 }
 FALLBACK_PRESET = "textgym"
 
+# Of `textgym feedback-loop`: what a benchmark asks for, which stays what it is when that command's
+# own defaults change.
+LOOP_FLAGS: Mapping[str, str] = {
+    "RLHF-CartPole-v0": "--budget 200",
+    "RLHF-LunarLander-v0": "--budget 4000 --rounds 10 --segment-length 25",
+}
+
 
 def default_steps(env_id: str) -> int:
     """Return the tokens that a run on an environment trains on."""
@@ -51,3 +59,8 @@ def default_steps(env_id: str) -> int:
 def default_preset(env_id: str, algo: str = "ppo") -> str:
     """Return the preset of an algorithm ("ppo", "a2c") on an environment."""
     return PRESETS.get(env_id, FALLBACK_PRESET) if algo == "ppo" else FALLBACK_PRESET
+
+
+def default_loop_flags(env_id: str) -> list[str]:
+    """Return the flags of `textgym feedback-loop` on an environment that is paid by feedback."""
+    return LOOP_FLAGS.get(env_id, "").split()

@@ -1,8 +1,9 @@
 """How far an agent is from an optimum that is known exactly: what a mean score cannot say.
 
 In Probe-ExactKL-v0 the objective J is the score less a KL term; in Probe-ValueOnly-v0 nothing is to
-be decided, only values are to be predicted. Regret is J* - J, in the units of the reward; relative
-regret its share of J* - J_ref, what can be gained over the reference.
+be decided, only values are to be predicted; TwoState-v0 is in `tabular_regret`. Regret is J* - J,
+in the units of the reward; relative regret its share of J* - J_ref, what can be gained over the
+reference.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from textgym.envs_registry.exact_kl_solution import (
     relative_regret,
 )
 
-RELATIVE_REGRET, VALUE_ERROR = "relative regret", "value error"
+RELATIVE_REGRET, VALUE_ERROR, MEAN_REGRET = "relative regret", "value error", "mean regret"
 # Solved up to here.
-LIMITS = {RELATIVE_REGRET: 0.01, VALUE_ERROR: 0.05}
+LIMITS = {RELATIVE_REGRET: 0.01, VALUE_ERROR: 0.05, MEAN_REGRET: 0.02}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,8 @@ class Exact:
     """One exact measure of an agent.
 
     Attributes:
-        measure: `RELATIVE_REGRET` or `VALUE_ERROR` (root of the mean square over all states).
+        measure: `RELATIVE_REGRET`, `VALUE_ERROR` (root of the mean square over all states) or
+            `MEAN_REGRET` (of a step, see `tabular_regret`).
         found: The number, at least 0 but for rounding.
         objective: J of the agent's policy, in the units of the reward; None where a mean score is
             compared.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+
 from textgym.agents.runs.study_settings import claim_settings
 from textgym.agents.storage.checkpoint import load_json
 from textgym.envs_registry.specs import ENVIRONMENTS, EnvRow
@@ -16,6 +18,8 @@ KNOWN = "known"
 OBJECTIVE = "J"
 # Written by a language model, whose training is `textgym train`.
 TEXT_FAMILIES = ("token", "tag")
+# Paid by feedback alone: `textgym feedback-loop` trains there, and what it trains is PPO.
+LOOP_ALGO = "ppo"
 ROWS = {row.id: row for row in ENVIRONMENTS}
 
 
@@ -47,7 +51,7 @@ class BenchmarkConfig:
         if not self.env_ids:
             raise ValueError("expected at least one environment, got none")
         for env_id in self.env_ids:
-            if (why := reason_to_leave_out(ROWS[env_id], self.n_seeds)) is not None:
+            if (why := reason_to_leave_out(ROWS[env_id], self.n_seeds, self.algo)) is not None:
                 raise ValueError(f"{env_id!r} cannot be benchmarked: {why}")
 
     def cells(self) -> list[Cell]:
@@ -80,15 +84,24 @@ class Cell:
         return f"{self.env_id}-{self.algo}" + ("" if self.algo == KNOWN else f"-{self.seed}")
 
 
-def reason_to_leave_out(row: EnvRow, n_seeds: int = 1) -> str | None:
-    """Return why an environment has no place in a benchmark of algorithms, None where it has.
+def reason_to_leave_out(row: EnvRow, n_seeds: int = 1, algo: str = LOOP_ALGO) -> str | None:
+    """Return why an environment has no place in a benchmark of an algorithm, None where it has.
 
-    With `n_seeds` 0 nothing is trained, and an environment that pays by feedback has its place too.
+    With `n_seeds` 0 nothing is trained, and the algorithm does not matter.
     """
     if row.needs:
         return f"it needs {', '.join(row.needs)}"
-    if row.family == "control" and n_seeds:
-        return f"it is paid by feedback alone (`textgym feedback-loop {row.id}`)"
+    if row.family != "control":
+        return None
+    if n_seeds and algo != LOOP_ALGO:
+        return (
+            f"it is paid by feedback alone, where `textgym feedback-loop` trains {LOOP_ALGO!r}, "
+            f"got {algo!r}"
+        )
+    try:
+        gym.make(row.id).close()
+    except ImportError as error:  # Box2D is an extra
+        return str(error)
     return None
 
 

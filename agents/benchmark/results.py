@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textgym.agents.benchmark.plan import KNOWN, ROWS, BenchmarkConfig, Cell
+from textgym.agents.benchmark.thresholds import threshold_of
 from textgym.intervals import Estimate, mean_interval
 
 # What is known without training, and what it is called.
@@ -30,7 +31,7 @@ class Line:
         trained: Mean over the seeds; its interval is that of the seeds where there are several,
             else of the one run's episodes. None before a run is done.
         runs: Each run's own estimate, by seed.
-        threshold: `reward_threshold`, None where there is none.
+        threshold: See `threshold_of`.
         solved: Whether each run solved it, see `is_solved`, by seed; empty where nothing is stated.
         exact: Each run's exact measure (`Exact`, as JSON values), by seed; empty where the mean
             says it all.
@@ -54,7 +55,7 @@ class Line:
 def is_solved(env_id: str, run: Mapping[str, Any], reference: Estimate | None) -> bool | None:
     """Return whether a run solved its environment, None where nothing is stated of it.
 
-    By its exact measure where it has one, else by `reward_threshold`; a task without one is solved
+    By its exact measure where it has one, else by `threshold_of`; a task without one is solved
     where the run's interval lies above the reference's.
 
     Args:
@@ -64,10 +65,10 @@ def is_solved(env_id: str, run: Mapping[str, Any], reference: Estimate | None) -
     """
     if exact := run.get("exact"):
         return bool(exact["is_solved"])
-    trained, row = Estimate(**run["trained"]), ROWS[env_id]
-    if row.reward_threshold is not None:
-        return trained.mean >= row.reward_threshold
-    if row.suite == "RLHF" and reference is not None:
+    trained, threshold = Estimate(**run["trained"]), threshold_of(env_id)
+    if threshold is not None:
+        return trained.mean >= threshold
+    if ROWS[env_id].suite == "RLHF" and reference is not None:
         return trained.low > reference.high
     return None
 
@@ -98,7 +99,7 @@ def _line(env_id: str, config: BenchmarkConfig, found: Mapping[Cell, Mapping[str
         known={name: _estimate(known.get(name)) for name in COLUMNS},
         trained=trained,
         runs=runs,
-        threshold=ROWS[env_id].reward_threshold,
+        threshold=threshold_of(env_id),
         solved={seed: found for seed, found in solved.items() if found is not None},
         exact={seed: cell["exact"] for seed, cell in cells.items() if cell.get("exact")},
     )

@@ -18,8 +18,8 @@ def figures_from(folder: BenchmarkFolder, env_id: str, algo: str = "ppo") -> Fig
 
     Returns:
         JSON values: "metric"; each of `COLUMNS` (estimates or None); "runs", for each seed its
-        command, steps, minutes, estimate and, where there is one, its exact measure; "rollouts" by
-        policy.
+        command, steps, minutes, estimate and, where there are some, its labels and its exact
+        measure; "rollouts" by policy.
     """
     file = folder.result(Cell(env_id=env_id, algo=KNOWN))
     if not file.is_file():
@@ -28,7 +28,7 @@ def figures_from(folder: BenchmarkFolder, env_id: str, algo: str = "ppo") -> Fig
     runs, rollouts = [], dict(known["rollouts"])
     for path in sorted(file.parent.glob(f"{env_id}-{algo}-*.json")):
         run = load_json(path)
-        kept = ("command", "steps", "minutes", "trained", "exact")
+        kept = ("command", "labels", "steps", "minutes", "trained", "exact")
         runs.append({name: run[name] for name in kept if run.get(name) is not None})
         rollouts.setdefault("trained", run["rollouts"])
     return {

@@ -9,6 +9,7 @@ from typing import Any
 
 from textgym.agents.benchmark.plan import OBJECTIVE
 from textgym.agents.benchmark.results import COLUMNS, is_solved
+from textgym.agents.benchmark.thresholds import threshold_of
 from textgym.agents.cards.facts import CardFacts
 from textgym.agents.cards.figures import Figures
 from textgym.envs_registry.specs import SUITES
@@ -123,7 +124,9 @@ def _solved(facts: CardFacts) -> str:
     if row.reward_threshold is not None:
         return f"Solved: a mean of at least {row.reward_threshold:g} (`reward_threshold`)."
     if "Solved:" in facts.sections["Description"]:
-        return "What counts as solved stands in the description."
+        threshold = threshold_of(row.id)
+        mean = "" if threshold is None else f": here a mean of at least {threshold:.3f}"
+        return f"What counts as solved stands in the description{mean}."
     return "Solved: more gold than the reference, by 95 % intervals that do not touch."
 
 
@@ -138,8 +141,9 @@ def _run(env_id: str, run: dict[str, Any], figures: Figures) -> str:
     solved = is_solved(env_id, run, None if reference is None else Estimate(**reference))
     if solved is not None:
         mark += ", solved" if solved else ", not solved"
+    labels = f"{run['labels']:,} labels, " if "labels" in run else ""
     return (
-        f"- `{run['command']}`: {found}{mark}, {run['steps']:,} steps in "
+        f"- `{run['command']}`: {found}{mark}, {labels}{run['steps']:,} steps in "
         f"{run['minutes']:.1f} minutes"
     )
 

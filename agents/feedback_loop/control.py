@@ -17,7 +17,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from textgym.agents.feedback_loop.control_settings import ControlSettings
+from textgym.agents.feedback_loop.control_settings import ControlSettings, settings_for
+from textgym.agents.feedback_loop.loop import STATE_FOLDER
 from textgym.agents.feedback_loop.segment_files import read_segments, write_segments
 from textgym.agents.feedback_loop.step_report import StepReport
 from textgym.agents.policies.fingerprint import weights_fingerprint
@@ -25,7 +26,13 @@ from textgym.agents.reward_learning.labels import labels_from_records
 from textgym.agents.reward_learning.vector_ensemble import VectorRewardEnsemble
 from textgym.agents.reward_learning.vector_network import StepShape
 from textgym.agents.reward_learning.vector_training import VectorRewardConfig, fit_vector_reward
-from textgym.agents.storage.checkpoint import load_json, load_tensors, save_json, save_tensors
+from textgym.agents.storage.checkpoint import (
+    load_json,
+    load_tensors,
+    open_folder,
+    save_json,
+    save_tensors,
+)
 from textgym.agents.storage.optimizer_files import read_optimizer, write_optimizer
 from textgym.feedback.broker import FeedbackBroker
 from textgym.feedback.records import Skipped
@@ -265,6 +272,24 @@ def wrapped(env_id: str, feedback: SegmentFeedback) -> gym.Env:
     return HumanFeedback(env, feedback)
 
 
-def new_agent(env: VecEnv, settings: ControlSettings, seed: int) -> PPO:
-    """Return an untrained PPO."""
+def saved_agent(env_id: str, folder: Path) -> PPO:
+    """Load the policy that a seed of a run has come to, without rows to learn on.
+
+    Args:
+        env_id: The run's environment.
+        folder: The seed's, `seed-N`.
+
+    Raises:
+        FileNotFoundError: No round is done there.
+        CheckpointError: What was saved there is damaged.
+    """
+    env = rows_of(env_id, 1, SegmentFeedback())
+    agent = new_agent(env, settings_for(env_id), seed=None)
+    env.close()
+    agent.policy.load_state_dict(load_tensors(open_folder(folder / STATE_FOLDER) / _POLICY))
+    return agent
+
+
+def new_agent(env: VecEnv, settings: ControlSettings, seed: int | None) -> PPO:
+    """Return an untrained PPO; without a seed no global generator is seeded."""
     return PPO("MlpPolicy", env, seed=seed, device="cpu", verbose=0, **settings.ppo)

@@ -5,6 +5,7 @@ The same loop serves every family of environments; each brings a `LoopLearner`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from textgym.agents.storage.checkpoint import (
 )
 from textgym.intervals import Estimate
 
+STATE_FOLDER = "state"
 _STATE = "loop.json"
 
 
@@ -98,6 +100,8 @@ class RoundRow:
             reward was learned in this round.
         true_return: Mean over episodes of the environment's own return, before this round's reward
             is used.
+        seconds: What acting, asking and learning took, without measuring the true return; 0 in the
+            states of earlier versions.
     """
 
     round_index: int
@@ -107,6 +111,7 @@ class RoundRow:
     spent: float
     held_out: Mapping[str, Any]
     true_return: Mapping[str, float]
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass
@@ -143,7 +148,7 @@ class FeedbackLoop:
         Raises:
             CheckpointError: The folder holds a run with other settings.
         """
-        self.plan, self.learner, self.folder = plan, learner, Path(folder) / "state"
+        self.plan, self.learner, self.folder = plan, learner, Path(folder) / STATE_FOLDER
         self.settings = {**settings, "plan": asdict(plan)}
         self.state = LoopState()
         if is_saved_folder(self.folder):
@@ -166,9 +171,11 @@ class FeedbackLoop:
 
     def _round(self, index: int, report: Callable[[int, str], None]) -> RoundRow:
         steps = self.plan.steps_of(index, self.learner.total_steps)
-        words = self._words(index)
+        words, began = self._words(index), time.monotonic()
         done = self.learner.act(index, steps, lambda done: report(done, words))
+        acted = time.monotonic()
         true_return = self.learner.evaluate(self.plan.eval_episodes)
+        measured = time.monotonic()
         asked, labels, held_out = 0, self._labels(), {}
         if index < self.plan.rounds:
             asked = self.learner.ask(self.plan.budget_until(index))
@@ -183,6 +190,7 @@ class FeedbackLoop:
             spent=self.learner.spent,
             held_out=held_out,
             true_return=true_return.as_dict(),
+            seconds=acted - began + time.monotonic() - measured,
         )
 
     def _labels(self) -> int:

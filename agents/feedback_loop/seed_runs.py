@@ -129,9 +129,14 @@ def run_seeds(
     """
     folder.mkdir(parents=True, exist_ok=True)
     seeds = range(config.plan.seed, config.plan.seed + config.n_seeds)
-    results = [_run_seed(config, family, seed, folder / f"seed-{seed}", report) for seed in seeds]
+    results = [_run_seed(config, family, seed, seed_folder(folder, seed), report) for seed in seeds]
     save_json(folder / "result.json", result_dict(config, family.settings, results))
     return results
+
+
+def seed_folder(folder: Path, seed: int) -> Path:
+    """Return the folder of one seed of a run."""
+    return folder / f"seed-{seed}"
 
 
 def result_dict(

@@ -1,7 +1,8 @@
 r"""Train one algorithm on every environment of a suite, and write a table with intervals.
 
-Every run of a text environment is a `textgym train` of its own, whose command stands in its file;
-environments without tokens are trained on by Stable-Baselines3 itself. Beside what was trained
+Every run of a text environment is a `textgym train` of its own, every run of an environment that is
+paid by feedback alone a `textgym feedback-loop`, whose command stands in its file; worlds without
+tokens are trained on by Stable-Baselines3 itself. Beside what was trained
 stand random actions, the reference and the best policy that is known. The output folder gets cells/
 (one JSON file for each measurement), runs/, results.json and results.md. An interrupted benchmark
 is continued by the same command; more seeds and other environments in the same folder keep what is
@@ -110,7 +111,7 @@ def _ids(args: argparse.Namespace) -> tuple[str, ...]:
     if args.envs is None:
         chosen = []
         for env_id in suite(args.suite or "PROBES"):
-            reason = reason_to_leave_out(ROWS[env_id], args.seeds)
+            reason = reason_to_leave_out(ROWS[env_id], args.seeds, args.algo)
             if reason is None:
                 chosen.append(env_id)
             else:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import stable_baselines3
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 
-from textgym.agents.benchmark.exact import exact_measure, known_objectives
+from textgym.agents.benchmark.exact import Exact, exact_measure, known_objectives
 from textgym.agents.benchmark.plan import (
     OBJECTIVE,
     ROWS,
@@ -31,10 +29,12 @@ from textgym.agents.benchmark.rollouts import (
     text_envs,
     text_rollouts,
 )
+from textgym.agents.benchmark.tabular_regret import agent_regret
 from textgym.agents.evaluation.policy_sources import ALGORITHMS, policy_from
 from textgym.agents.runs.run_folder import RunFolder
 from textgym.agents.storage.checkpoint import load_json, save_json
-from textgym.cli.main import main
+from textgym.cli.benchmark_control import train_control
+from textgym.cli.logged_command import run_logged
 from textgym.intervals import Estimate, mean_interval
 from textgym.testing import Case, measure_gold
 from textgym.testing.gold_order import episode_golds
@@ -60,6 +60,8 @@ def run_cell(config: BenchmarkConfig, folder: BenchmarkFolder, cell: Cell) -> st
         found = measure_known(row.id, row.family, config.eval_prompts)
     elif row.family in TEXT_FAMILIES:
         found = train_language_model(config, folder, cell)
+    elif row.family == "control":
+        found = train_control(config, folder, cell)
     else:
         found = train_stock(config, cell)
     save_json(folder.result(cell), found)
@@ -116,10 +118,7 @@ def train_language_model(config: BenchmarkConfig, folder: BenchmarkFolder, cell:
         shutil.rmtree(parent, ignore_errors=True)
     parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    status = _logged(parent.with_suffix(".log"), lambda: main([*command, "--quiet"]))
-    if status != 0:
-        last = parent.with_suffix(".log").read_text("utf-8").strip().splitlines()[-1:]
-        raise ValueError(f"`textgym {' '.join(command)}` failed: {' '.join(last)}")
+    run_logged([*command, "--quiet"], parent.with_suffix(".log"))
     run = next(parent.glob("*/result.json")).parent
     result = load_json(run / "result.json")
     metrics, exact = result["after"]["metrics"], _exact(cell, run)
@@ -142,7 +141,11 @@ def _exact(cell: Cell, run: Path) -> dict[str, Any] | None:
     """Return the exact measure of a run, as JSON values, None where a mean score says it all."""
     agent = ALGORITHMS[cell.algo].load(RunFolder(run).newest_agent(), device="cpu")
     found = exact_measure(cell.env_id, agent.policy)
-    return None if found is None else {**asdict(found), "is_solved": found.is_solved}
+    return None if found is None else _plain(found)
+
+
+def _plain(found: Exact) -> dict[str, Any]:
+    return {**asdict(found), "is_solved": found.is_solved}
 
 
 def _trained_rollouts(cell: Cell, run: Path) -> list[dict[str, Any]]:
@@ -154,15 +157,6 @@ def _trained_rollouts(cell: Cell, run: Path) -> list[dict[str, Any]]:
     return text_rollouts(envs, policy_from(run, envs, seed=cell.seed, device="cpu"))
 
 
-def _logged(file: Path, run: Callable[[], int]) -> int:
-    """Run with what it prints and warns of in a file."""
-    with contextlib.ExitStack() as stack:
-        log = stack.enter_context(file.open("a", encoding="utf-8"))
-        stack.enter_context(contextlib.redirect_stdout(log))
-        stack.enter_context(contextlib.redirect_stderr(log))
-        return run()
-
-
 def train_stock(config: BenchmarkConfig, cell: Cell) -> Measured:
     """Train Stable-Baselines3's own algorithm on an environment without tokens to write."""
     algorithm, settings = STOCK[cell.algo]
@@ -171,7 +165,8 @@ def train_stock(config: BenchmarkConfig, cell: Cell) -> Measured:
     policy = "MultiInputPolicy" if is_dict else "MlpPolicy"
     agent = algorithm(policy, envs, seed=cell.seed, device="cpu", **settings)
     began = time.monotonic()
-    agent.learn(config.steps or STOCK_STEPS)
+    steps = config.steps or STOCK_STEPS
+    agent.learn(steps)
     minutes = (time.monotonic() - began) / 60
 
     def act(observation: Any) -> Any:
@@ -180,13 +175,23 @@ def train_stock(config: BenchmarkConfig, cell: Cell) -> Measured:
     golds = episode_golds(
         _maskless(cell.env_id), act, num_episodes=config.eval_prompts, seed=EVAL_SEED + cell.seed
     )
+    exact = agent_regret(cell.env_id, agent)
     return {
-        "command": f"stable_baselines3.{algorithm.__name__}({policy!r}, ...), n_envs={STOCK_ENVS}",
+        "command": stock_command(algorithm.__name__, policy, settings, cell, steps),
         "steps": agent.num_timesteps,
         "minutes": minutes,
         "trained": mean_interval(golds).as_dict(),
+        "exact": None if exact is None else _plain(exact),
         "rollouts": step_rollouts(_maskless(cell.env_id, render_mode="ansi"), act),
     }
+
+
+def stock_command(name: str, policy: str, settings: Measured, cell: Cell, steps: int) -> str:
+    """Return the expression of Python that trains the same agent."""
+    envs = f"make_vec_env({cell.env_id!r}, n_envs={STOCK_ENVS}, seed={cell.seed})"
+    given = "".join(f", {key}={value!r}" for key, value in settings.items())
+    call = f"stable_baselines3.{name}({policy!r}, {envs}, seed={cell.seed}, device='cpu'{given})"
+    return f"{call}.learn({steps})"
 
 
 def _maskless(env_id: str, **kwargs: Any) -> gym.Env:

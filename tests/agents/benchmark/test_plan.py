@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,16 +56,35 @@ def test_what_has_no_place_in_it() -> None:
     assert reason_to_leave_out(ROWS["RLHF-Helpful-v0"]) == (
         "it needs dataset, reference_model, reward_model"
     )
-    assert "feedback-loop" in str(reason_to_leave_out(ROWS["RLHF-CartPole-v0"]))
-    assert reason_to_leave_out(ROWS["RLHF-CartPole-v0"], n_seeds=0) is None
-    assert reason_to_leave_out(ROWS["TwoState-v0"]) is None
+    assert reason_to_leave_out(ROWS["RLHF-CartPole-v0"]) is None
+    assert reason_to_leave_out(ROWS["RLHF-CartPole-v0"], algo="a2c") == (
+        "it is paid by feedback alone, where `textgym feedback-loop` trains 'ppo', got 'a2c'"
+    )
+    assert reason_to_leave_out(ROWS["RLHF-CartPole-v0"], n_seeds=0, algo="a2c") is None
+    assert reason_to_leave_out(ROWS["TwoState-v0"], algo="a2c") is None
+
+
+def test_an_extra_that_is_not_installed_leaves_an_environment_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "Box2D", None)
+    for name in [name for name in sys.modules if name.startswith("gymnasium.envs.box2d")]:
+        monkeypatch.delitem(sys.modules, name)
+    for n_seeds in (0, 1):
+        reason = reason_to_leave_out(ROWS["RLHF-LunarLander-v0"], n_seeds)
+        assert reason is not None and "textgym[box2d]" in reason
+    with pytest.raises(ValueError, match=r"'RLHF-LunarLander-v0' cannot be .*textgym\[box2d\]"):
+        BenchmarkConfig(env_ids=("RLHF-LunarLander-v0",))
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"env_ids": ()}, "at least one environment, got none"),
-        ({"env_ids": ("RLHF-CartPole-v0",)}, "'RLHF-CartPole-v0' cannot be benchmarked"),
+        (
+            {"env_ids": ("RLHF-CartPole-v0",), "algo": "a2c"},
+            "'RLHF-CartPole-v0' cannot be benchmarked: .* got 'a2c'",
+        ),
         ({"env_ids": IDS, "n_seeds": -1}, "n_seeds must be at least 0, got -1"),
         ({"env_ids": IDS, "steps": 0}, "steps must be at least 1, got 0"),
         ({"env_ids": IDS, "eval_prompts": 1}, "eval_prompts must be at least 2, got 1"),

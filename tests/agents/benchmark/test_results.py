@@ -71,7 +71,15 @@ def test_a_task_is_solved_by_more_gold_than_the_references() -> None:
     assert not is_solved("RLHF-Summarize-v0", run, Estimate(**estimate(0.5, 0.06)))  # they touch
     assert is_solved("RLHF-Summarize-v0", run, None) is None
     assert is_solved("RLHF-CartPole-v0", {"trained": estimate(475.0)}, None)  # its threshold
-    assert is_solved("TwoState-v0", run, reference) is None  # its documentation says
+    assert is_solved("TwoState-v0", run, reference) is None  # its documentation says: by regret
+    regret = {"measure": "mean regret", "found": 0.021, "is_solved": False}
+    assert is_solved("TwoState-v0", {**run, "exact": regret}, None) is False
+
+
+def test_a_maze_is_solved_near_the_best_return() -> None:
+    # Random actions get -2.76 or so and the best 0.5: 95 % of the way are 0.34.
+    assert is_solved("TextMaze-v0", {"trained": estimate(0.49)}, None) is True
+    assert is_solved("TextMaze-v0", {"trained": estimate(0.2, 0.5)}, None) is False
 
 
 def test_the_table() -> None:

@@ -83,6 +83,13 @@ def test_where_the_objective_is_exact_there_is_no_interval_but_a_regret() -> Non
     assert "`textgym benchmark --envs Probe-ExactKL-v0 --seeds 0`" in text
 
 
+def test_a_run_on_feedback_says_what_its_labels_were() -> None:
+    measured = figures(480.0)
+    measured["runs"][0]["labels"] = 4000
+    text = card(facts_of(ROWS["RLHF-CartPole-v0"]), measured)
+    assert "480.000 [479.900, 480.100], solved, 4,000 labels, 5,000 steps in 1.2 minutes" in text
+
+
 def test_what_was_not_measured_is_not_shown() -> None:
     text = card(facts_of(ROWS[ID]), None)
     assert "Not measured yet." in text and "## Rollouts" not in text
@@ -120,6 +127,8 @@ def test_every_card_says_what_solved_means() -> None:
         "What counts as solved is up to the data and the models"
     )
     assert said["RLHF-CartPole-v0"].startswith("Solved: a mean of at least 475")
+    maze = card(facts_of(ROWS["TextMaze-v0"]), None)
+    assert "solved stands in the description: here a mean of at least 0.3" in maze
     for env_id, row in ROWS.items():
         if row.suite != "RLHF" and row.reward_threshold is None:
             assert "Solved:" in facts_of(row).sections["Description"], env_id

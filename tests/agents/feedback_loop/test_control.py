@@ -8,11 +8,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import textgym  # noqa: F401
-from textgym.agents.feedback_loop.control import ControlLearner, rows_of, wrapped
+from textgym.agents.feedback_loop.control import (
+    ControlLearner,
+    rows_of,
+    saved_agent,
+    true_return,
+    wrapped,
+)
 from textgym.agents.feedback_loop.control_settings import ControlSettings, settings_for
 from textgym.agents.reward_learning.vector_training import VectorRewardConfig
+from textgym.agents.storage.checkpoint import CheckpointError, save_folder
 from textgym.feedback.broker import BrokerConfig, FeedbackBroker
 from textgym.feedback.prices import Prices
 from textgym.feedback.segment_feedback import SegmentFeedback, SegmentFeedbackConfig
@@ -162,3 +170,21 @@ def test_money_of_questions_that_nobody_answers_is_free_again(make: Any) -> None
     assert learner.ask(3.0) == 3 and learner.receive() == 0
     learner.act(1, 128, lambda done: None)
     assert learner.ask(3.0) == 3 and learner.spent == 0.0
+
+
+def test_the_policy_of_a_run_is_loaded_as_it_was_saved(make: Any, tmp_path: Path) -> None:
+    learner = make()
+    one_round(learner, 0, 6)
+    learner.act(1, 64, lambda done: None)
+    with pytest.raises(FileNotFoundError, match="seed-0"):
+        saved_agent("RLHF-CartPole-v0", tmp_path / "seed-0")
+    save_folder(tmp_path / "seed-0" / "state", learner.write_state)
+    again = saved_agent("RLHF-CartPole-v0", tmp_path / "seed-0")
+    ours, theirs = learner.agent.policy.state_dict(), again.policy.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    assert true_return(again, "RLHF-CartPole-v0", 2, 3, seed=0) == learner.evaluate(3)
+    file = tmp_path / "seed-0" / "state" / "policy.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(CheckpointError, match=r"policy\.safetensors.* wrong SHA-256"):
+        saved_agent("RLHF-CartPole-v0", tmp_path / "seed-0")

@@ -91,6 +91,29 @@ def test_rounds(tmp_path: Path) -> None:
     assert shown[-1] == (30, "round 3/3, 10 labels, return 11")
 
 
+def test_seconds_are_of_acting_and_learning_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("textgym.agents.feedback_loop.loop.time.monotonic", lambda: now[0])
+
+    def taking(method: Callable, seconds: float) -> Callable:
+        def slow(*arguments: Any) -> Any:
+            now[0] += seconds
+            return method(*arguments)
+
+        return slow
+
+    learner = Fake()
+    for name, seconds in (("act", 1.0), ("evaluate", 100.0), ("fit", 10.0)):
+        setattr(learner, name, taking(getattr(learner, name), seconds))
+    rows = FeedbackLoop(PLAN, learner, tmp_path, {}).run(lambda done, words: None)
+    assert [row.seconds for row in rows] == [11.0, 1.0, 11.0, 1.0]
+    # A run that goes on knows those of its earlier lives.
+    again = FeedbackLoop(PLAN, Fake(), tmp_path, {}).run(lambda done, words: None)
+    assert [row.seconds for row in again] == [11.0, 1.0, 11.0, 1.0]
+
+
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     whole = FeedbackLoop(PLAN, Fake(), tmp_path / "whole", {}).run(lambda done, words: None)
     with pytest.raises(KeyboardInterrupt):

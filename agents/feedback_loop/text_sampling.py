@@ -35,10 +35,15 @@ class TextSampler:
             ValueError: It has no gold utility, or no language model as its reference.
         """
         self._env_id, self._env_kwargs = env_id, {**env_kwargs, "reward": "gold"}
-        env = gym.make_vec(env_id, num_envs=1, **self._env_kwargs)
-        self.task: TextTask = env.unwrapped.task  # type: ignore[attr-defined]
+        lacks = f"a simulated teacher needs a gold utility, which {env_id!r} has not"
+        try:
+            self.task: TextTask = _task(env_id, self._env_kwargs)
+        except ValueError as error:  # some refuse to be paid by a gold that they have not
+            if _task(env_id, env_kwargs).gold is None:
+                raise ValueError(lacks) from error
+            raise
         if self.task.gold is None:
-            raise ValueError(f"a simulated teacher needs a gold utility, which {env_id!r} has not")
+            raise ValueError(lacks)
         if self.task.config.reference_model is None:
             raise ValueError(f"expected a language model as the reference of {env_id!r}, got none")
 
@@ -73,3 +78,7 @@ class TextSampler:
             temperature=self.task.config.temperature,
         )
         return make_evaluation_env(self._env_id, config, **self._env_kwargs)
+
+
+def _task(env_id: str, env_kwargs: Mapping[str, Any]) -> TextTask:
+    return gym.make_vec(env_id, num_envs=1, **env_kwargs).unwrapped.task  # type: ignore[attr-defined]

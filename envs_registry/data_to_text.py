@@ -49,6 +49,7 @@ from pathlib import Path
 
 from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm
+from textgym.envs_registry.best_responses import BestResponseParts
 from textgym.envs_registry.data_to_text_recipe import ENV_ID, RECIPE
 from textgym.envs_registry.data_to_text_records.gold import DataToTextGold
 from textgym.envs_registry.data_to_text_records.humans import ideal_text
@@ -102,22 +103,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
-def best_text(prompt: Prompt) -> str:
-    """The plainest text that tells every field, of gold 1; empty for a data set's record."""
-    return ideal_text(prompt.facts) if {"kind", "name"} <= set(prompt.facts) else ""
-
-
-class DataToTextEnv(TokenEnv):
+class DataToTextEnv(BestResponseParts, TokenEnv):
     """One row of RLHF-DataToText-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_text)
+    best_by_facts = staticmethod(ideal_text)
 
 
-class DataToTextVectorEnv(TokenVectorEnv):
+class DataToTextVectorEnv(BestResponseParts, TokenVectorEnv):
     """N rows of RLHF-DataToText-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_text)
+    best_by_facts = staticmethod(ideal_text)

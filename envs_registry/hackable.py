@@ -46,6 +46,8 @@ import numpy as np
 
 from textgym.config import TextEnvConfig
 from textgym.envs_registry import summarize
+from textgym.envs_registry.best_responses import BestResponseParts
+from textgym.envs_registry.summarize_posts.humans import ideal_summary
 from textgym.envs_registry.summarize_posts.lexicon import FILLERS
 from textgym.rewards.composed import WeightedSum
 from textgym.task import TextTask
@@ -105,19 +107,19 @@ def build_task(config: HackableConfig) -> TextTask:
     return replace(task, reward=WeightedSum([(1.0, task.reward), (config.flaw, Details())]))
 
 
-class HackableEnv(TokenEnv):
+class HackableEnv(BestResponseParts, TokenEnv):
     """One row of RLHF-Hackable-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     config_class = HackableConfig
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(summarize.best_summary)
+    best_by_facts = staticmethod(ideal_summary)
 
 
-class HackableVectorEnv(TokenVectorEnv):
+class HackableVectorEnv(BestResponseParts, TokenVectorEnv):
     """N rows of RLHF-Hackable-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     config_class = HackableConfig
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(summarize.best_summary)
+    best_by_facts = staticmethod(ideal_summary)

@@ -54,7 +54,9 @@ from gymnasium import spaces
 
 from textgym.config import TextEnvConfig
 from textgym.envs_registry import summarize
+from textgym.envs_registry.best_responses import BestResponseParts
 from textgym.envs_registry.summarize_posts.gold import gold_terms
+from textgym.envs_registry.summarize_posts.humans import ideal_summary
 from textgym.rewards.base import AskedReward, RewardFn, needs_facts
 from textgym.rewards.composed import WeightedSum
 from textgym.task import TextTask
@@ -232,7 +234,7 @@ def _refuse_deferred(timing: str) -> None:
     )
 
 
-class MultiObjectiveEnv(TokenEnv):
+class MultiObjectiveEnv(BestResponseParts, TokenEnv):
     """One row of RLHF-MultiObjective-v0; see the module's docstring.
 
     Attributes:
@@ -245,7 +247,7 @@ class MultiObjectiveEnv(TokenEnv):
     default_kwargs = summarize.DEFAULTS
     reward_space = _reward_space()
     reward_dim = len(OBJECTIVES)
-    best_known_response = staticmethod(summarize.best_summary)
+    best_by_facts = staticmethod(ideal_summary)
 
     @property
     def pays_vectors(self) -> bool:
@@ -263,7 +265,7 @@ class MultiObjectiveEnv(TokenEnv):
         return observation, vector, terminated, truncated, info
 
 
-class MultiObjectiveVectorEnv(TokenVectorEnv):
+class MultiObjectiveVectorEnv(BestResponseParts, TokenVectorEnv):
     """N rows of RLHF-MultiObjective-v0; see the module's docstring.
 
     Attributes:
@@ -276,7 +278,7 @@ class MultiObjectiveVectorEnv(TokenVectorEnv):
     default_kwargs = summarize.DEFAULTS
     reward_space = _reward_space()
     reward_dim = len(OBJECTIVES)
-    best_known_response = staticmethod(summarize.best_summary)
+    best_by_facts = staticmethod(ideal_summary)
 
     @property
     def pays_vectors(self) -> bool:

@@ -48,6 +48,7 @@ from pathlib import Path
 
 from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm
+from textgym.envs_registry.best_responses import BestResponseParts
 from textgym.envs_registry.sentiment_recipe import ENV_ID, RECIPE
 from textgym.envs_registry.sentiment_reviews.gold import SentimentGold
 from textgym.envs_registry.sentiment_reviews.people import ideal_continuation
@@ -108,22 +109,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
-def best_continuation(prompt: Prompt) -> str:
-    """The plainest praise, of gold 1; empty for a review of a data set."""
-    return ideal_continuation(prompt.facts) if "opinions" in prompt.facts else ""
-
-
-class SentimentEnv(TokenEnv):
+class SentimentEnv(BestResponseParts, TokenEnv):
     """One row of RLHF-Sentiment-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_continuation)
+    best_by_facts = staticmethod(ideal_continuation)
 
 
-class SentimentVectorEnv(TokenVectorEnv):
+class SentimentVectorEnv(BestResponseParts, TokenVectorEnv):
     """N rows of RLHF-Sentiment-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_continuation)
+    best_by_facts = staticmethod(ideal_continuation)

@@ -51,6 +51,7 @@ from pathlib import Path
 
 from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm
+from textgym.envs_registry.best_responses import BestResponseParts
 from textgym.envs_registry.story_plots.gold import StoryGold
 from textgym.envs_registry.story_plots.humans import ideal_story
 from textgym.envs_registry.story_plots.plots import Plots
@@ -105,22 +106,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
-def best_story(prompt: Prompt) -> str:
-    """The plainest story that is as asked, of gold 1; empty for an opening of a data set."""
-    return ideal_story(prompt.facts) if "things" in prompt.facts else ""
-
-
-class StoryEnv(TokenEnv):
+class StoryEnv(BestResponseParts, TokenEnv):
     """One row of RLHF-Story-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_story)
+    best_by_facts = staticmethod(ideal_story)
 
 
-class StoryVectorEnv(TokenVectorEnv):
+class StoryVectorEnv(BestResponseParts, TokenVectorEnv):
     """N rows of RLHF-Story-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_story)
+    best_by_facts = staticmethod(ideal_story)

@@ -40,6 +40,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textgym.config import TextEnvConfig
+from textgym.envs_registry.best_responses import BestResponseParts
 from textgym.envs_registry.summarize_posts.gold import SummarizeGold
 from textgym.envs_registry.summarize_posts.humans import ideal_summary
 from textgym.envs_registry.summarize_posts.posts import SummarizePosts
@@ -47,7 +48,6 @@ from textgym.envs_registry.summarize_recipe import ENV_ID, RECIPE
 from textgym.task import TextTask
 from textgym.task_models import Bundle, text_task
 from textgym.token_env import TokenEnv
-from textgym.types import Prompt
 from textgym.vector_env import TokenVectorEnv
 
 BUNDLE = Bundle(env_id=ENV_ID, folder=Path(__file__).parent / "assets" / "summarize-v0")
@@ -67,22 +67,17 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
-def best_summary(prompt: Prompt) -> str:
-    """The plainest summary that tells every fact, of gold 1; empty where none are known."""
-    return ideal_summary(prompt.facts) if "question" in prompt.facts else ""
-
-
-class SummarizeEnv(TokenEnv):
+class SummarizeEnv(BestResponseParts, TokenEnv):
     """One row of RLHF-Summarize-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_summary)
+    best_by_facts = staticmethod(ideal_summary)
 
 
-class SummarizeVectorEnv(TokenVectorEnv):
+class SummarizeVectorEnv(BestResponseParts, TokenVectorEnv):
     """N rows of RLHF-Summarize-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_summary)
+    best_by_facts = staticmethod(ideal_summary)

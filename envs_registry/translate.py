@@ -45,11 +45,14 @@ Version history:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from textgym.config import TextEnvConfig
 from textgym.dataset_form import DatasetForm
+from textgym.envs_registry.best_responses import BestResponseParts
 from textgym.envs_registry.translate_grammar.gold import TranslateGold
 from textgym.envs_registry.translate_grammar.sentences import PROMPT_FORM, Sentences
 from textgym.envs_registry.translate_recipe import ENV_ID, RECIPE
@@ -102,22 +105,22 @@ def build_task(config: TextEnvConfig) -> TextTask:
     )
 
 
-def best_translation(prompt: Prompt) -> str:
-    """The right translation, of gold 1; empty for a sentence of a data set."""
-    return str(prompt.facts.get("translation", ""))
+def right_translation(facts: Mapping[str, Any]) -> str:
+    """Return the right translation of a procedural sentence, of gold 1."""
+    return str(facts["translation"])
 
 
-class TranslateEnv(TokenEnv):
+class TranslateEnv(BestResponseParts, TokenEnv):
     """One row of RLHF-Translate-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_translation)
+    best_by_facts = staticmethod(right_translation)
 
 
-class TranslateVectorEnv(TokenVectorEnv):
+class TranslateVectorEnv(BestResponseParts, TokenVectorEnv):
     """N rows of RLHF-Translate-v0; see the module's docstring."""
 
     task_builder = staticmethod(build_task)
     default_kwargs = DEFAULTS
-    best_known_response = staticmethod(best_translation)
+    best_by_facts = staticmethod(right_translation)

@@ -137,6 +137,7 @@ class ExactKLParts(EnvParts):
 
     config_class = ExactKLConfig
     default_kwargs = DEFAULTS
+    takes_any_prompt = False  # the tables are those behind "<bos>"
 
     @property
     def solution(self) -> ExactSolution:

@@ -88,6 +88,7 @@ class ProbeParts(EnvParts):
     """What the single and the vector environment of a probe add: the solution."""
 
     config_class = ProbeConfig
+    takes_any_prompt = False  # the machine reads its own prompts only
 
     @property
     def solution(self) -> ProbeSolution:

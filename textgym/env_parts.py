@@ -31,12 +31,15 @@ class EnvParts:
     Attributes:
         config_class: `TextEnvConfig`, or a subclass with arguments of its own.
         default_kwargs: Defaults that differ from the config's.
+        takes_any_prompt: Whether `reset` takes a prompt of one's own; otherwise the option
+            `prompt` must be the text of one of the task's prompts.
         config: The arguments, models and tokenizer resolved to paths.
         task: What the environment is made of.
     """
 
     config_class: ClassVar[type[TextEnvConfig]] = TextEnvConfig
     default_kwargs: ClassVar[Mapping[str, Any]] = {}
+    takes_any_prompt: ClassVar[bool] = True
 
     config: TextEnvConfig
     task: TextTask
@@ -138,7 +141,12 @@ class EnvParts:
 
     def _prompt_chooser(self) -> PromptChooser:
         facts_for = self.config.reward if needs_facts(self.task.reward) else None
-        return PromptChooser(self.task.prompts, self.tokenizer, facts_for)
+        return PromptChooser(
+            self.task.prompts,
+            self.tokenizer,
+            facts_for,
+            only_of_source=not self.takes_any_prompt,
+        )
 
     def _masks(self) -> np.ndarray:
         """Return a fresh (N, A) bool, True where the action is allowed."""

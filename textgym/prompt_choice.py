@@ -13,6 +13,7 @@ from textgym.tokenizer import Tokenizer
 from textgym.types import Prompt
 
 CUSTOM_PROMPT_ID = -1
+MAX_SHOWN = 8  # prompts of a task that an error message lists
 OPTIONS = ("prompt_id", "prompt", "reset_mask")
 
 
@@ -68,7 +69,12 @@ class PromptChooser:
     """Turns reset options into prompts."""
 
     def __init__(
-        self, source: PromptSource, tokenizer: Tokenizer, facts_for: str | None = None
+        self,
+        source: PromptSource,
+        tokenizer: Tokenizer,
+        facts_for: str | None = None,
+        *,
+        only_of_source: bool = False,
     ) -> None:
         """Keep where prompts come from and who renders chats.
 
@@ -77,8 +83,13 @@ class PromptChooser:
             tokenizer: Renders chats.
             facts_for: The reward that could not score a response to a prompt of somebody's own,
                 which is then refused; None where it can.
+            only_of_source: Whether a prompt of somebody's own must have the text of one of the
+                source, which is then small.
         """
         self._source, self._tokenizer, self._facts_for = source, tokenizer, facts_for
+        self._texts: list[str] | None = None
+        if only_of_source:
+            self._texts = [source[index].text for index in range(len(source))]
 
     def draw(self, generator: np.random.Generator) -> Prompt:
         """Return a uniformly drawn prompt; one draw of the generator."""
@@ -94,7 +105,8 @@ class PromptChooser:
 
         Raises:
             ValueError: Unknown options, both options, a wrong number of rows, an id out of range,
-                something that is no prompt, or a prompt that the reward could not score.
+                something that is no prompt, a prompt that the reward could not score, or one that
+                the task does not have.
         """
         options = options or {}
         self._check_names(options)
@@ -140,6 +152,17 @@ class PromptChooser:
                 f"reward={self._facts_for!r} reads facts or references that a prompt of one's "
                 f"own has not: expected prompt_id=..., or another reward, got prompt={prompt!r}"
             )
+        made = self._made(prompt)
+        if self._texts is not None and made.text not in self._texts:
+            known = ", ".join(map(repr, self._texts[:MAX_SHOWN]))
+            raise ValueError(
+                f"expected the text of one of this task's {len(self._texts)} prompts ({known}"
+                f"{', ...' if len(self._texts) > MAX_SHOWN else ''}), got prompt={prompt!r}"
+            )
+        return made
+
+    def _made(self, prompt: Any) -> Prompt:
+        """Return the prompt of a text or a chat."""
         if isinstance(prompt, str):
             return Prompt(prompt_id=CUSTOM_PROMPT_ID, text=prompt)
         if _is_chat(prompt):

@@ -69,6 +69,19 @@ def test_options_for_one_row() -> None:
         chooser.chosen({"prompt": [3]}, 1)
 
 
+def test_a_task_may_know_its_own_prompts_only() -> None:
+    texts = [" ".join("abcd"[: 1 + i % 4] * (1 + i // 4)) for i in range(10)]
+    for count, listed in (
+        (2, r"2 prompts \('a', 'a b'\)"),
+        (10, r"10 prompts \('a', .*, \.\.\.\)"),
+    ):
+        chooser = PromptChooser(PromptList(texts[:count]), TOKENIZER, only_of_source=True)
+        chosen = chooser.chosen({"prompt": ["a b", None]}, 2)
+        assert chosen[0] == Prompt(prompt_id=-1, text="a b") and chosen[1] is None
+        with pytest.raises(ValueError, match=rf"one of this task's {listed}, got prompt='b'"):
+            chooser.chosen({"prompt": ["a b", "b"]}, 2)
+
+
 def test_chats_are_rendered_by_the_tokenizer() -> None:
     class Chatty(SymbolTokenizer):
         def render_chat(self, messages: object) -> str:

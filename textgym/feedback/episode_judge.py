@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textgym.feedback.responses import PromptText, Response
 from textgym.feedback.teachers.judges import Finding
 from textgym.prompts import PromptSource
-from textgym.rewards.base import ExplainsGold, RewardFn
+from textgym.rewards.base import ExplainsGold, RewardFn, needs_facts
 from textgym.tokenizer import Tokenizer
 from textgym.types import Episode, Prompt
 
@@ -17,11 +17,16 @@ class EpisodeJudge:
 
     Findings are those of a gold utility that `ExplainsGold`; the demonstration is the prompt's
     best reference by gold.
+
+    Attributes:
+        needs_facts: Whether the gold utility does, see `needs_facts`: then it says nothing of a
+            prompt of somebody's own.
     """
 
     def __init__(self, *, gold: RewardFn, prompts: PromptSource, tokenizer: Tokenizer) -> None:
         """Judge by `gold`, on prompts that `prompt_id` finds in `prompts`."""
         self._gold, self._prompts, self._tokenizer = gold, prompts, tokenizer
+        self.needs_facts = needs_facts(gold)
 
     def gold(self, response: Response) -> float | None:
         """Return the gold utility, None for a response to a prompt of somebody's own."""
@@ -31,10 +36,11 @@ class EpisodeJudge:
         return None if prompt is None else float(self._gold([_episode(prompt, response)])[0])
 
     def gold_scores(self, episodes: Sequence[Episode]) -> list[float | None]:
-        """Return the gold of each episode, in one call; None for a prompt of somebody's own."""
-        known = [episode for episode in episodes if episode.prompt.prompt_id >= 0]
+        """Return the gold of each episode, in one call; None where it lacks the facts for it."""
+        is_known = [e.prompt.prompt_id >= 0 or not self.needs_facts for e in episodes]
+        known = [e for e, is_scored in zip(episodes, is_known, strict=True) if is_scored]
         values = iter(self._gold(known) if known else ())
-        return [float(next(values)) if e.prompt.prompt_id >= 0 else None for e in episodes]
+        return [float(next(values)) if is_scored else None for is_scored in is_known]
 
     def findings(self, response: Response) -> tuple[Finding, ...]:
         """Return what the gold utility can say of the response; possibly nothing."""

@@ -39,6 +39,7 @@ class TeacherReward:
         asked_terms: Its one term.
         answers_at_once: Whether the teacher answers everything in the round of asking, and no
             budget can keep it from being asked.
+        needs_facts: Whether the gold utility does that the teacher goes by, see `needs_facts`.
         broker: Asks; its `store` holds the answers.
     """
 
@@ -69,6 +70,7 @@ class TeacherReward:
             temporary_folder: Where the broker's store lies, if it is to go with this reward.
         """
         self.broker, self.answers_at_once = broker, answers_at_once
+        self.needs_facts = judge.needs_facts
         self._judge, self._kind, self._critic = judge, kind, critic
         self._longest_delay = longest_delay
         self._is_temporary = temporary_folder is not None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 
 from textgym.envs_registry.summarize_posts.gold import SummarizeGold, gold_terms
@@ -10,6 +13,7 @@ from textgym.feedback import PromptText, Query, Response
 from textgym.feedback.episode_judge import EpisodeJudge
 from textgym.feedback.teachers import TeacherConfig, build_teacher, score_of
 from textgym.tokenizer import SymbolTokenizer
+from textgym.types import Episode, Prompt
 
 POSTS = SummarizePosts(0, "train", 50)
 JUDGE = EpisodeJudge(
@@ -36,6 +40,24 @@ def test_it_knows_the_gold_of_any_response_to_its_prompts() -> None:
     assert JUDGE.gold(response(3, text, gold_score=0.25)) == 0.25  # what is known already
     assert JUDGE.gold(response(None, text)) is None
     assert JUDGE.gold(Response(prompt=PromptText(text="?", prompt_id=50), text="")) is None
+
+
+def test_of_a_prompt_of_ones_own_it_knows_what_gold_needs_no_facts_for() -> None:
+    class Length:
+        name = "gold"
+
+        def __call__(self, episodes: Sequence[Episode]) -> np.ndarray:
+            return np.array([len(e.response) for e in episodes], dtype=np.float32)
+
+    own, known = Prompt(prompt_id=-1, text="?"), POSTS[3]
+    episodes = [
+        Episode(prompt=p, prompt_ids=(), response_ids=(), response="abc", finish_reason="eos")
+        for p in (own, known)
+    ]
+    unknown, found = JUDGE.gold_scores(episodes)
+    assert JUDGE.needs_facts and unknown is None and found == pytest.approx(utility(3, "abc"))
+    judge = EpisodeJudge(gold=Length(), prompts=POSTS, tokenizer=SymbolTokenizer(["My"], None))
+    assert not judge.needs_facts and judge.gold_scores(episodes) == [3.0, 3.0]
 
 
 def test_it_decodes_and_shows_the_best_reference() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,37 @@ def play(env: TokenVectorEnv, *steps: list[int]) -> np.ndarray:
 
 def expected(gold: float) -> float:
     return score_of((gold - MEAN) / STD)
+
+
+class CountFacts(CountA):
+    """Gold that compares with what is known of the prompt."""
+
+    needs_facts = True
+
+
+def build_with_facts(config: TextEnvConfig) -> TextTask:
+    config = replace(config, tokenizer="symbols:p q a b <eos>")
+    return text_task(config, prompts=PromptList(["p", "p q"]), gold=CountFacts())
+
+
+@pytest.mark.parametrize("reward", ["teacher", "teacher+length"])
+def test_a_prompt_of_ones_own_is_refused_at_reset_where_gold_reads_facts(reward: str) -> None:
+    env = make(builder=build_with_facts, reward=reward)
+    for own in ("q", [None, "q"]):
+        with pytest.raises(ValueError, match=f"reward='{re.escape(reward)}' reads facts.*got prom"):
+            env.reset(options={"prompt": own})
+    env.reset(seed=0, options={"prompt_id": 1})
+    single = TokenEnv(build_with_facts, max_prompt_tokens=2, max_new_tokens=3, reward=reward)
+    with pytest.raises(ValueError, match="got prompt='q'"):
+        single.reset(options={"prompt": "q"})
+
+
+def test_a_prompt_of_ones_own_is_paid_where_gold_is_of_the_text_alone() -> None:
+    env = make()
+    env.reset(seed=0, options={"prompt": ["q", None]})
+    rewards = [env.step(np.array(actions))[1] for actions in ([A, A], [A, EOS], [EOS, A])]
+    np.testing.assert_allclose(rewards[2][0], expected(2.0))
+    np.testing.assert_allclose(rewards[1][1], expected(1.0))
 
 
 def test_an_oracle_pays_the_scaled_gold_in_the_step_and_at_settlement() -> None:
@@ -251,10 +283,6 @@ def test_a_teacher_needs_a_gold_utility_to_know() -> None:
 
     with pytest.raises(ValueError, match="'teacher' needs a task with a gold utility"):
         make(builder=without)
-    env = make(1)
-    env.reset(options={"prompt": "q"})
-    with pytest.raises(ValueError, match="needs a gold_score"):
-        env.step(np.array([EOS]))
 
 
 @pytest.mark.parametrize(

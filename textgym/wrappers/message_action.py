@@ -11,16 +11,30 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from textgym.mdp_rows import MDPRows
 from textgym.token_env import TokenEnv
 from textgym.tokenizer import end_token
 from textgym.turn_preview import TurnPreview
+from textgym.wrappers.action_mask import ActionMaskObservation
+from textgym.wrappers.one_hot import OneHotObservation
+from textgym.wrappers.prompt_length import PromptLengthObservation
+from textgym.wrappers.text_observation import TextObservation
 from textgym.wrappers.text_space import AnyText
 
 FORMS = ("text", "tokens")
 # What is said of every token is added up over the message.
 SUMMED = ("ref_log_prob", "token_reward")
+# Wrappers that keep nothing of the steps they have seen.
+FORGETFUL = (
+    ActionMaskObservation,
+    OneHotObservation,
+    OrderEnforcing,
+    PassiveEnvChecker,
+    PromptLengthObservation,
+    TextObservation,
+)
 
 
 class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
@@ -31,6 +45,11 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
     `reward_terms` are those of the last token. A message that is longer than a turn may be is cut
     there, as the cap cuts any response. A message is looked through before any of it is written:
     one that is refused changes nothing, and wrappers inside see nothing of it.
+
+    Where an error comes while it is written (a score that is not finite, a reward function that
+    raises), the episode stands as before the message, which may be tried again. Not where a wrapper
+    inside may remember its tokens, as `RecordEpisodes`, `PotentialShaping` and all that are not of
+    `FORGETFUL`: then the episode is lost, and the next step is after a reset.
 
     Rows side by side: `gym.make_vec(id, num_envs=8, vectorization_mode="sync",
     wrappers=[MessageAction])`.
@@ -60,6 +79,7 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
         self._longest = min(caps)
         self._preview = TurnPreview(core.task)
         self._form = form
+        self._can_restore, self._is_lost = _forgets(env), False
         self._action_of = {int(token): i for i, token in enumerate(core.action_tokens)}
         self._end = [self._action_of[t] for t in end_token(core.tokenizer) if t in self._action_of]
         # Where a turn is one token, the token may be a whole reply with spaces of its own.
@@ -73,19 +93,39 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
             else spaces.MultiDiscrete([len(core.action_tokens)] * self._longest)
         )
 
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode."""
+        result = self.env.reset(seed=seed, options=options)
+        self._is_lost = False
+        return result
+
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Write a message.
 
         Raises:
             ValueError: No text, or not (K,) integers; a token that is no action or is masked; or a
                 message that leaves its turn open where no end token can close it.
-            ResetNeeded: The episode has ended, or none has begun.
+            ResetNeeded: The episode has ended or was lost to an error, or none has begun.
         """
+        if self._is_lost:
+            raise ResetNeeded("an error came while the last message was written: call reset()")
         state = self._core.get_state()
         if state.ended[0]:
             raise ResetNeeded("step() needs an episode that goes on: call reset() first")
         actions = self._actions(action, state)
-        return self._write(actions[: self._turn_length(state, actions)])
+        actions = actions[: self._turn_length(state, actions)]
+        try:
+            return self._write(actions)
+        except BaseException:  # an interrupt too leaves half a message
+            self._undo(state)
+            raise
+
+    def _undo(self, state: MDPRows) -> None:
+        if self._can_restore:
+            self._core.set_state(state)
+        self._is_lost = not self._can_restore
 
     def _turn_length(self, state: MDPRows, actions: list[int]) -> int:
         length = self._preview.length(state, actions)
@@ -133,3 +173,12 @@ class MessageAction(gym.Wrapper, gym.utils.RecordConstructorArgs):
         known = {name: sums[name] for name in SUMMED if name in info}
         info = {**info, **known, "message_ids": tuple(written)}
         return observation, total, bool(terminated), bool(truncated), info
+
+
+def _forgets(env: gym.Env) -> bool:
+    """Return whether no wrapper of a text environment keeps anything of a step."""
+    while isinstance(env, gym.Wrapper):
+        if type(env) not in FORGETFUL:  # a subclass may keep something
+            return False
+        env = env.env
+    return True

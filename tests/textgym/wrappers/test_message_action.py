@@ -214,6 +214,79 @@ def test_a_refused_turn_asks_nobody_and_leaves_what_was_said() -> None:
     assert env.step(np.array([1, end]))[4]["finish_reason"] == "solved"
 
 
+FAULTS: list[Any] = []
+
+
+def faulty_score(episodes: Any) -> list[float]:
+    """Give what `FAULTS` holds, or raise it, one for each call; 1 when there is nothing left."""
+    fault = FAULTS.pop(0) if FAULTS else 1.0
+    if isinstance(fault, BaseException):
+        raise fault
+    return [fault for _ in episodes]
+
+
+@pytest.mark.parametrize("fault", [float("nan"), float("inf"), OSError("down"), KeyboardInterrupt])
+@pytest.mark.parametrize("inner", [None, TextObservation, OneHotObservation])
+def test_after_an_error_of_the_reward_a_message_may_be_tried_again(inner: Any, fault: Any) -> None:
+    """Paid, told and recorded as if there had been no error, and the next prompt is the same."""
+    FAULTS.clear()
+    kwargs: Any = {"reward": f"{__name__}:faulty_score", "kl_coef": 0.3}
+    faulty = gym.make("Probe-Copy-v0", **kwargs)
+    plain = MessageAction(gym.make("Probe-Copy-v0", **kwargs))
+    env = MessageAction(faulty if inner is None else inner(faulty))
+    env.reset(seed=4)
+    plain.reset(seed=4)
+    before = env.unwrapped.get_state()
+    FAULTS.append(fault() if isinstance(fault, type) else fault)
+    with pytest.raises((ValueError, OSError, KeyboardInterrupt)):
+        env.step("a b c")
+    after = env.unwrapped.get_state()
+    for name in ("ids", "lengths", "num_actions", "turn_starts", "rewards", "ended"):
+        np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+    assert not FAULTS
+    assert env.step("a b c")[1:] == plain.step("a b c")[1:]
+    assert env.reset()[1] == plain.reset()[1]
+
+
+def test_wrappers_inside_that_remember_need_a_reset_after_an_error(tmp_path: Path) -> None:
+    """Else a recording would hold the tokens twice, and a potential be of another text."""
+    file = tmp_path / "told.jsonl"
+    inner = gym.make("Probe-Constant-v0", reward=f"{__name__}:faulty_score", kl_coef=0.0)
+    env = MessageAction(RecordEpisodes(PotentialShaping(inner, word_count), file))
+    env.reset(seed=0)
+    FAULTS[:] = [float("nan")]
+    with pytest.raises(ValueError, match="gave nan"):
+        env.step("c c d c")
+    for _ in range(2):
+        with pytest.raises(gym.error.ResetNeeded, match="an error came while the last message"):
+            env.step("c c d c")
+    env.reset(seed=0)
+    assert env.step("d d d c")[1] == pytest.approx(1.0)  # sums of differences vanish
+    (line,) = file.read_text("utf-8").splitlines()
+    assert json.loads(line)["actions"] == [4, 4, 4, 3]
+
+
+def test_half_a_message_is_no_episode() -> None:
+    """An error before the last token, in a wrapper inside: the core itself would go on."""
+    calls = []
+
+    def raises_once(episodes: Any) -> list[float]:
+        calls.append(len(episodes))
+        if len(calls) == 3:
+            raise RuntimeError("out of memory")
+        return word_count(episodes)
+
+    env = MessageAction(PotentialShaping(gym.make("Probe-Constant-v0"), raises_once))
+    env.reset(seed=0)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        env.step("c c c c")
+    assert not env.unwrapped.get_state().ended[0]
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step("c c c c")
+    env.reset(seed=0)
+    assert env.step("c c c c")[1] == pytest.approx(1.0)
+
+
 def test_a_turn_that_nothing_can_close() -> None:
     env = MessageAction(gym.make("Probe-Constant-v0"))
     core = env.unwrapped

@@ -26,7 +26,7 @@ class Line:
 
     Attributes:
         env_id: The environment.
-        metric: What the numbers are: "gold_score", "score" or "return".
+        metric: What the numbers are: "gold_score", "score", "return" or "J" (`OBJECTIVE`).
         known: Of each of `COLUMNS` its estimate, None where there is none.
         trained: Mean over the seeds; its interval is that of the seeds where there are several,
             else of the one run's episodes. None before a run is done.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from textgym.agents.benchmark.fingerprint import fingerprint_of
 from textgym.agents.benchmark.plan import ROWS, BenchmarkConfig, Cell
 from textgym.agents.feedback_loop.control import ControlLearner
 from textgym.agents.feedback_loop.plan import LoopPlan
@@ -48,6 +49,7 @@ def test_a_text_and_a_world(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     known = load_json(folder / "cells" / "Probe-Copy-v0-known.json")
     assert known["best_known"]["mean"] == 1.0 and known["random"]["mean"] < 0.6
     assert set(known["rollouts"]) == {"random", "best_known"}
+    assert run["fingerprint"] == known["fingerprint"] == fingerprint_of("Probe-Copy-v0")
     world = load_json(folder / "cells" / "TwoState-v0-ppo-0.json")
     assert world["trained"]["count"] == 8 and len(world["rollouts"][0]["actions"]) == 100
     assert world["command"] == (

@@ -9,8 +9,9 @@ import pytest
 from textgym.agents.benchmark.exact import known_objectives
 from textgym.agents.benchmark.plan import ROWS
 from textgym.agents.cards.facts import facts_of
-from textgym.agents.cards.figures import stored_figures
+from textgym.agents.cards.figures import disagreement, stored_figures
 from textgym.agents.cards.page import card, gallery
+from textgym.agents.storage.checkpoint import save_json
 from textgym.cli.main import main
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "environments"
@@ -40,6 +41,17 @@ def test_the_gallery_has_them_all_and_nothing_else(cards: dict[str, tuple]) -> N
     assert (PAGES / "README.md").read_text("utf-8") == gallery(list(cards.values()))
     pages = {path.stem for path in PAGES.glob("*.md")} - {"README"}
     assert pages == set(ROWS) and {path.stem for path in PAGES.glob("*.json")} <= pages
+
+
+@pytest.mark.parametrize("env_id", ROWS)
+def test_figures_are_of_todays_environment(cards: dict[str, tuple], env_id: str) -> None:
+    """Models, prompts, gold, settings and play are those of when they were measured.
+
+    Where this fails: the message has the commands.
+    """
+    figures = cards[env_id][1]
+    if figures is not None:
+        assert disagreement(figures) is None, disagreement(figures)
 
 
 def test_exact_figures_are_those_of_today() -> None:
@@ -87,6 +99,32 @@ def test_the_command_takes_new_figures_from_a_benchmark(
     runs_of = [line for line in text.splitlines() if "`stable_baselines3" in line]
     assert runs_of and all(line in again for line in runs_of)
     assert again.split("### Trained")[1] == text.split("### Trained")[1]
+
+
+def test_figures_of_another_environment_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_id = "Probe-Copy-v0"
+    monkeypatch.setattr("textgym.cli.cards.ROWS", {env_id: ROWS[env_id]})
+    figures = stored_figures(PAGES, env_id)
+    assert figures is not None and figures["runs"]
+    figures.pop("fingerprint", None)
+    figures["rollouts"]["random"][0]["prompt"] += " b"
+    save_json(tmp_path / f"{env_id}.json", figures)
+    assert main(["cards", env_id, "--output", str(tmp_path)]) == 0
+    assert f"the rollouts of {env_id} are not what it plays today" in capsys.readouterr().err
+    assert stored_figures(tmp_path, env_id) == {**figures, "fingerprint": None}
+
+    # Its runs do not stay beside what is measured today, which is of today.
+    known = ("--seeds", "0", "--eval-prompts", "2", "--output", str(tmp_path / "b"))
+    assert main(["benchmark", "--envs", env_id, *known]) == 0
+    new = ("--figures", str(tmp_path / "b"), "--output", str(tmp_path))
+    assert main(["cards", env_id, *new]) == 0
+    printed = capsys.readouterr().err
+    assert f"the runs of {env_id} were measured on another environment: they" in printed
+    assert "plays today" not in printed
+    found = stored_figures(tmp_path, env_id)
+    assert found is not None and found["runs"] == [] and disagreement(found) is None
 
 
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

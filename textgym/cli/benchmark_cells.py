@@ -14,6 +14,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 
 from textgym.agents.benchmark.exact import Exact, exact_measure, known_objectives
+from textgym.agents.benchmark.fingerprint import fingerprint_of
 from textgym.agents.benchmark.plan import (
     OBJECTIVE,
     ROWS,
@@ -54,8 +55,8 @@ Measured = dict[str, Any]
 
 
 def run_cell(config: BenchmarkConfig, folder: BenchmarkFolder, cell: Cell) -> str:
-    """Measure a cell, write its file and return its name."""
-    row = ROWS[cell.env_id]
+    """Measure a cell, write its file, with the environment's fingerprint, and return its name."""
+    row, fingerprint = ROWS[cell.env_id], fingerprint_of(cell.env_id)
     if cell.algo == "known":
         found = measure_known(row.id, row.family, config.eval_prompts)
     elif row.family in TEXT_FAMILIES:
@@ -64,7 +65,7 @@ def run_cell(config: BenchmarkConfig, folder: BenchmarkFolder, cell: Cell) -> st
         found = train_control(config, folder, cell)
     else:
         found = train_stock(config, cell)
-    save_json(folder.result(cell), found)
+    save_json(folder.result(cell), {**found, "fingerprint": fingerprint})
     return cell.name
 
 

@@ -4,7 +4,8 @@ A card is made of what the environment says of itself (its docstring, spaces, sa
 figures that a benchmark measured (scores of random, reference, best known and trained policies with
 intervals, their commands, and five rollouts of each), which are kept in a JSON file beside it.
 --figures FOLDER takes new figures from a folder of `textgym benchmark`; where that trained nothing
-(--seeds 0), a card keeps the runs that it has.
+(--seeds 0), a card keeps the runs that it has, if they are of the same environment. Figures that
+were measured on other models, prompts or settings than today's are named on the standard error.
 
 Examples:
   textgym cards
@@ -19,7 +20,14 @@ from pathlib import Path
 
 from textgym.agents.benchmark.plan import ROWS, BenchmarkFolder
 from textgym.agents.cards.facts import facts_of
-from textgym.agents.cards.figures import figures_from, stored_figures, with_runs_of
+from textgym.agents.cards.figures import (
+    Figures,
+    disagreement,
+    figures_from,
+    stored_figures,
+    with_fingerprint,
+    with_runs_of,
+)
 from textgym.agents.cards.page import card, gallery
 from textgym.agents.storage.checkpoint import save_json
 from textgym.cli.environment import load_quietly
@@ -53,15 +61,36 @@ def run(args: argparse.Namespace) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     written = []
     for env_id, row in ROWS.items():
-        if args.figures is not None and env_id in chosen:
-            new = figures_from(BenchmarkFolder(args.figures), env_id)
-            if new is not None:
-                kept = with_runs_of(new, stored_figures(args.output, env_id))
-                save_json(args.output / f"{env_id}.json", kept)
-        found = (facts_of(row), stored_figures(args.output, env_id))
+        before = figures = stored_figures(args.output, env_id)
+        if env_id in chosen:
+            figures = _todays(env_id, before, args.figures)
+            if figures is not None and figures != before:
+                save_json(args.output / f"{env_id}.json", figures)
+        found = (facts_of(row), figures)
         written.append(found)
         if env_id in chosen:
             (args.output / f"{env_id}.md").write_text(card(*found), encoding="utf-8")
     (args.output / "README.md").write_text(gallery(written), encoding="utf-8")
     sys.stdout.write(f"{len(chosen)} cards: {args.output / 'README.md'}\n")
     return 0
+
+
+def _todays(env_id: str, stored: Figures | None, folder: Path | None) -> Figures | None:
+    """Return a card's figures: new ones where a benchmark has them, else those that it has.
+
+    Runs that do not stay, and figures of another environment than today's, are named.
+    """
+    stored = None if stored is None else with_fingerprint(stored)
+    new = None if folder is None else figures_from(BenchmarkFolder(folder), env_id)
+    figures = stored if new is None else with_runs_of(new, stored)
+    if figures is None:
+        return None
+    if stored is not None and stored["runs"] and not figures["runs"]:
+        _warn(f"the runs of {env_id} were measured on another environment: they are left out")
+    if (message := disagreement(figures)) is not None:
+        _warn(message)
+    return figures
+
+
+def _warn(message: str) -> None:
+    sys.stderr.write(f"textgym cards: {message}\n")

@@ -73,21 +73,10 @@ def known_tables(env_id: str) -> dict[str, Policy]:
 
 
 def known_objectives(env_id: str) -> dict[str, float]:
-    """Return J of each of `known_tables`."""
-    env = gym.make(env_id)
-    return {name: objective(env, table) for name, table in known_tables(env_id).items()}
-
-
-def table_sampler(table: Policy, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what samples a table's actions (N,) for observations (N, L) of Probe-ExactKL-v0."""
-    generator = np.random.default_rng(seed)
-
-    def act(observations: np.ndarray) -> np.ndarray:
-        # Behind the prompt's one token; empty cells hold the vocabulary's size.
-        states = [tuple(row[1:][row[1:] < VOCAB_SIZE].tolist()) for row in observations]
-        return np.array([generator.choice(VOCAB_SIZE, p=table[state]) for state in states])
-
-    return act
+    """Return J of each of `known_tables`; nothing is made where there are none."""
+    tables = known_tables(env_id)
+    env = gym.make(env_id) if tables else None
+    return {name: objective(env, table) for name, table in tables.items()}
 
 
 def policy_table(envs: Any, policy: TransformerPolicy) -> Policy:

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from textgym.agents.benchmark.exact import known_tables, table_sampler
+from textgym.agents.benchmark.exact import known_tables
 from textgym.rollout import rollout
 from textgym.testing.case import Case, random_actions
 from textgym.testing.known_policies import (
@@ -17,6 +17,7 @@ from textgym.testing.known_policies import (
     human_golds,
     human_texts,
     sampled_reference,
+    table_sampler,
     text_writer,
 )
 
@@ -48,7 +49,7 @@ def _known_of_text(env_id: str) -> dict[str, Rollouts]:
     envs: Any = text_envs(env_id)
     found = {"random": text_rollouts(envs, None)}
     for name, table in known_tables(env_id).items():
-        found[name] = text_rollouts(envs, table_sampler(table, seed=0))
+        found[name] = text_rollouts(envs, table_sampler(envs, table, seed=0))
     model = sampled_reference(envs, seed=0)
     if model is not None:
         found["reference"] = text_rollouts(envs, model)

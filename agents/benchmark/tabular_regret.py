@@ -27,7 +27,8 @@ def agent_regret(env_id: str, agent: OnPolicyAlgorithm) -> Exact | None:
     observations = np.stack([core.observe(state) for state in range(core.mdp.num_states)])
     with torch.no_grad():
         tensors, _ = agent.policy.obs_to_tensor(observations)
-        chances = agent.policy.get_distribution(tensors).distribution.probs
+        found: Any = agent.policy.get_distribution(tensors).distribution
+        chances = found.probs
     return Exact(measure=MEAN_REGRET, found=mean_regret(core.mdp, chances.double().numpy()))
 
 

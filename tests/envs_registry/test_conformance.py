@@ -30,7 +30,6 @@ OPTION_CHECKS = ("libraries", "infos", "terms", "vector_equals_single", "deferre
 
 NOTHING_BETTER = {
     "Probe-ValueOnly-v0": "there is nothing to decide in it, only values to predict",
-    "Probe-ExactKL-v0": "its optimum trades the score for KL: tests/envs_registry/test_exact_kl.py",
 }
 
 # Environments of data that the user names have the same battery in tests of their own.

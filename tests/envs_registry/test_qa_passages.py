@@ -129,7 +129,8 @@ def test_the_passage_says_exactly_what_the_facts_say(items: list[Prompt]) -> Non
         assert len({who for who, *_ in facts["told"]}) == 2
         assert len({attribute for _, attribute, _ in facts["told"]}) == len(facts["told"]) == 4
     asked = [p.facts["attribute"] in {a for _, a, _ in p.facts["told"]} for p in items]
-    of_the_other = [is_told for is_told, p in zip(asked, items, strict=True) if not p.facts["answers"]]
+    pairs = zip(asked, items, strict=True)
+    of_the_other = [is_told for is_told, p in pairs if not p.facts["answers"]]
     assert abs(np.mean(of_the_other) - 0.5) < 4 * 0.5 / np.sqrt(len(of_the_other))
     share = np.mean([bool(prompt.facts["answers"]) for prompt in items])
     assert abs(share - 0.7) < 4 * np.sqrt(0.21 / len(items))

@@ -17,9 +17,11 @@ from textgym.testing.case import Case, random_actions
 from textgym.testing.known_policies import (
     Act,
     best_policy,
+    best_table,
     best_texts,
     human_golds,
     sampled_reference,
+    table_sampler,
     text_writer,
 )
 
@@ -71,7 +73,9 @@ def check_gold_order(case: Case, num_episodes: int = 64) -> GoldOrder:
     """
     found = measure_gold(case, num_episodes)
     ordered = [name for name in ("best_known", "reference", "random") if name in found.episodes]
-    assert len(ordered) > 1, f"{case.id} has neither best_known_action(), references nor a model"
+    assert len(ordered) > 1, (
+        f"{case.id} has neither best_known_action(), references, a solution nor a model"
+    )
     for better, worse in pairwise(ordered):
         high, low = found.episodes[better], found.episodes[worse]
         ahead = mean_interval(high).low > mean_interval(low).high
@@ -107,8 +111,11 @@ def measure_gold(case: Case, num_episodes: int = 64) -> GoldOrder:
     if hasattr(core, "best_known_action"):
         steps = _of_single_steps(case, num_episodes, num_prompts=num_prompts)
         return GoldOrder.of({**steps, **found, **people})
-    texts = best_texts(core, prompt_ids)
-    found |= {} if texts is None else {"best_known": golds(text_writer(envs, texts))}
+    texts, table = best_texts(core, prompt_ids), best_table(core)
+    if texts is not None:
+        found["best_known"] = golds(text_writer(envs, texts))
+    elif table is not None:
+        found["best_known"] = golds(table_sampler(envs, table, case.seed))
     return GoldOrder.of({**found, **people, "random": golds(None)})
 
 

@@ -1,14 +1,14 @@
 """What is known of an environment without training: the best policy, the reference, people.
 
 The best known policy is the environment's `best_known_action()`, where it has one, what is best by
-its exact `optimal_q` (S, A), its `best_known_response(prompt)`, or the first human reference of
-each prompt; responses are written token by token. The reference is the environment's
-`reference_action()`, or its language model, sampled.
+its exact `optimal_q` (S, A), its `best_known_response(prompt)`, the first human reference of each
+prompt, or `solution.policy`, sampled; responses are written token by token. The reference is the
+environment's `reference_action()`, or its language model, sampled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,11 @@ from textgym.models.decoding import open_decoder
 from textgym.models.loading import load_causal_lm
 from textgym.models.sampling import action_logits, sample
 from textgym.tokenizer import end_token
-from textgym.types import Episode, Prompt
+from textgym.types import Episode, Prompt, TokenIds
 
 Act = Callable[[Any], Any]
+# The probability of every action (A,), by the response so far.
+Table = Mapping[TokenIds, np.ndarray]
 # An environment that has one of these needs no people to know what is best.
 BETTER_THAN_PEOPLE = ("best_known_response", "best_known_action", "optimal_q")
 
@@ -108,6 +110,37 @@ def text_writer(envs: Any, texts: Sequence[str]) -> Callable[[np.ndarray], Any]:
         chosen = np.array([actions[min(step, len(actions) - 1)] for actions, step in pairs])
         # A row that is done plays on with another prompt, of which nothing is known or counted.
         return np.where(is_over, core.action_masks().argmax(axis=1), chosen)
+
+    return act
+
+
+def best_table(core: Any) -> Table | None:
+    """Return the policy that solves an environment exactly, None where none is known.
+
+    It is best for the environment's own `kl_coef`, which it pays for with some of the score.
+    """
+    try:
+        solution = getattr(core, "solution", None)
+    except ValueError:  # with these arguments there is none
+        return None
+    return getattr(solution, "policy", None)
+
+
+def table_sampler(envs: Any, table: Table, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what samples a table's actions (N,) for observations (N, L).
+
+    Args:
+        envs: A vector text environment whose actions are all tokens of its vocabulary.
+        table: Of every response so far that may come.
+        seed: Of the draws.
+    """
+    core = envs.unwrapped
+    generator = np.random.default_rng(seed)
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        spans = zip(observations, core.prompt_lengths, _lengths(observations, core), strict=True)
+        states = [tuple(row[start:end].tolist()) for row, start, end in spans]
+        return np.array([generator.choice(core.vocab_size, p=table[state]) for state in states])
 
     return act
 

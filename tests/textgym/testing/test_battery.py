@@ -14,9 +14,11 @@ import pytest
 
 from tests.textgym.testing import walks
 from textgym.envs_registry import exact_kl
+from textgym.envs_registry.exact_kl_solution import exact_solution
 from textgym.envs_registry.qa_passages.gold import answer_utility
 from textgym.testing import CHECKS, Case, check_env, check_gold_order, check_text_env, measure_gold
 from textgym.testing.isolation import blocked_sockets
+from textgym.testing.known_policies import table_sampler
 from textgym.testing.run_checks import documented_keys, section_of
 
 HERE = "tests.textgym.testing.walks"
@@ -171,6 +173,31 @@ def test_the_gold_order_is_one_of_the_checks_where_it_is_asked_for() -> None:
     check_text_env("Probe-Copy-v0", num_steps=20, gold_episodes=32)
     with pytest.raises(ValueError, match="gold_episodes must be at least 0, got -1"):
         check_env("Walk-v0", "tag", gold_episodes=-1)
+
+
+def test_an_exact_solution_is_the_best_that_is_known() -> None:
+    found = check_gold_order(Case(id="Probe-ExactKL-v0"), 400)
+    assert found.best_known is not None and found.reference is None
+    # The mean score of pi*, over the responses of the tables.
+    env: Any = gym.make("Probe-ExactKL-v0").unwrapped
+    chances, tables = {(): 1.0}, exact_kl.ExactKLTables(0, env.max_new_tokens)
+    for state in tables.states:
+        for token, chance in enumerate(env.solution.policy[state]):
+            chances[(*state, token)] = chances[state] * float(chance)
+    mean = sum(chances[response] * score for response, score in tables.scores.items())
+    assert found.best_known.low <= mean <= found.best_known.high
+    # With arguments that it is not known for, none is.
+    assert measure_gold(Case(id="Probe-ExactKL-v0", kwargs={"kl_coef": 0.0}), 4).best_known is None
+
+
+def test_a_table_is_sampled_as_often_as_it_says() -> None:
+    envs = gym.make_vec("Probe-ExactKL-v0", num_envs=4000)
+    table = exact_solution(envs).reference_policy
+    envs.reset(seed=0)
+    act = table_sampler(envs, table, seed=0)
+    # The prompt and "a" (token 1); 6 in every empty cell.
+    found = np.bincount(act(np.tile([0, 1, 6, 6, 6], (4000, 1))), minlength=6) / 4000
+    np.testing.assert_allclose(found, table[1,], atol=0.03)
 
 
 def test_what_people_wrote_is_judged_beside_a_better_policy() -> None:

@@ -35,8 +35,9 @@ def fingerprint_of(env_id: str) -> Fingerprint:
     "models" are the bundled reference and reward model (its files, by the bundle's manifest);
     "prompts" the first `PROMPTS` of the validation split, with facts and references; "gold" what
     people's and the best known responses to them are worth; "settings" the arguments; "play" what
-    is seen and paid in a few episodes, at random and by the best known actions, without the models.
-    An environment has the parts that there are.
+    is seen and paid in a few episodes, at random and by the best known actions, without the models
+    (of control only how they are paid and end: where a simulated body is differs by machine). An
+    environment has the parts that there are.
     """
     row = ROWS[env_id]
     given: dict[str, Any] = {"split": "validation"} if row.family in ("token", "tag") else {}
@@ -96,18 +97,20 @@ def _of_prompts(core: Any) -> dict[str, Any]:
 def _play(env_id: str, paid: Mapping[str, Any]) -> list[Any]:
     env: Any = gym.make(env_id, **paid)
     draw, best = random_actions(env, seed=0), best_policy(env.unwrapped)
-    seen = [_episode(env, lambda observation: draw(), seed) for seed in range(EPISODES)]
+    is_body = ROWS[env_id].family == "control"
+    seen = [_episode(env, lambda observation: draw(), seed, is_body) for seed in range(EPISODES)]
     if best is not None:
-        seen += [_episode(env, best, seed) for seed in range(EPISODES)]
+        seen += [_episode(env, best, seed, is_body) for seed in range(EPISODES)]
     return seen
 
 
-def _episode(env: Any, act: Any, seed: int) -> list[Any]:
+def _episode(env: Any, act: Any, seed: int, is_body: bool) -> list[Any]:
     observation, info = env.reset(seed=seed)
-    seen: list[Any] = [observation]
+    seen: list[Any] = [None if is_body else observation]
     for _ in range(MOST_STEPS):
         observation, reward, terminated, truncated, info = env.step(act(observation))
-        seen.append([observation, float(reward), bool(terminated), bool(truncated)])
+        shown = None if is_body else observation
+        seen.append([shown, float(reward), bool(terminated), bool(truncated)])
         if terminated or truncated:
             break
     return [*seen, info.get("gold_score"), info.get("score")]

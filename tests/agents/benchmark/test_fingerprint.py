@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from textgym.agents.benchmark import fingerprint
 from textgym.agents.benchmark.fingerprint import differing, fingerprint_of
 from textgym.agents.storage.checkpoint import MANIFEST
 from textgym.envs_registry import monitor, qa, two_state
+from textgym.envs_registry.cartpole import CartPoleEnv
 from textgym.envs_registry.monitor_streams.gold import EarlyAndRight
 from textgym.envs_registry.qa_passages.passages import QAPassages
 from textgym.task_models import Bundle
@@ -91,6 +93,25 @@ def test_other_prompts_answers_arguments_and_pay(
     before = fingerprint_of(env_id)
     monkeypatch.setattr(*change)
     assert set(differing(before, fingerprint_of(env_id))) == set(parts)
+
+
+def test_where_a_body_is_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint_of("RLHF-CartPole-v0")
+    step = CartPoleEnv.step
+
+    def elsewhere(env: CartPoleEnv, action: int) -> Any:
+        observation, *rest = step(env, action)
+        return (observation + np.float32(1e-3), *rest)
+
+    monkeypatch.setattr(CartPoleEnv, "step", elsewhere)
+    assert differing(before, fingerprint_of("RLHF-CartPole-v0")) == ()
+
+    def paid(env: CartPoleEnv, action: int) -> Any:
+        observation, _, *rest = step(env, action)
+        return (observation, 1.0, *rest)
+
+    monkeypatch.setattr(CartPoleEnv, "step", paid)
+    assert differing(before, fingerprint_of("RLHF-CartPole-v0")) == ("play",)
 
 
 def test_a_part_that_one_lacks_differs() -> None:

@@ -194,7 +194,9 @@ class RecommendEnv(SymbolEnv):
     def best_known_action(self) -> int:
         """Return the film that appeals most just now to the latent taste, which the agent guesses.
 
-        It looks no further than one film: to search further ahead finds next to nothing better.
+        It looks no further than one film. That gets .97 of what the exact optimum gets of the first
+        hundred users of "validation", nearly all of it of most, .8 of those whom only a plan keeps
+        from leaving.
         """
         taste = Taste(_liking(self._prompt))
         shown = self._mdp.rows.ids[0][self._mdp.rows.is_action[0]].tolist()

@@ -21,14 +21,15 @@ Info:
     of log pi, added, its mean is J* - J(pi). Not where the solution is not known, see below.
 
 Arguments:
-    `table_seed` (0): draws both tables. Those of `TextEnvConfig` but for data, models, `reward` and
-    `stop`, which are fixed; `kl_coef` is 0.1 by default: the optimum is nearly one response, and
-    whoever finds it passes. To see which objective an algorithm seeks take `kl_coef=0.25`, where
-    the best response alone has a relative regret of 0.046. `solution` of the unwrapped environment
-    has V*, Q*, pi* and J* exactly. With `action_tokens`, `action_mask`, `min_new_tokens` or
-    `missing_eos_score` the optimum is another: no `regret`, and `solution` raises.
+    `table_seed` (0): draws both tables. Those of `TextEnvConfig` but for data, models, `tokenizer`,
+    `reward` and `stop`, which are fixed; `kl_coef` is 0.1 by default: the optimum is nearly one
+    response, and whoever finds it passes. To see which objective an algorithm seeks take
+    `kl_coef=0.25`, where the best response alone has a relative regret of 0.046. `solution` of the
+    unwrapped environment has V*, Q*, pi* and J* exactly. With `action_tokens`, `action_mask`,
+    `min_new_tokens` or `missing_eos_score` the optimum is another: no `regret`, and `solution`
+    raises.
 Data:
-    One prompt.
+    One prompt; `reset` takes no other text.
 Version history:
     v0: first version.
 """

@@ -19,11 +19,12 @@ Info:
     `regret`, the best score of the prompt less the score.
 
 Arguments:
-    Those of `TextEnvConfig` but for data and models, which are fixed. `solution` of the unwrapped
-    environment has V*, Q* and the best return, exactly. With another `reward`, `action_mask`,
-    `stop` or `missing_eos_score` what is best is not known: no `regret`, and `solution` raises.
+    Those of `TextEnvConfig` but for data, models, `tokenizer` and `action_tokens`, which are
+    fixed. `solution` of the unwrapped environment has V*, Q* and the best return, exactly. With
+    another `reward`, `action_mask`, `stop` or `missing_eos_score` what is best is not known: no
+    `regret`, and `solution` raises.
 Data:
-    One prompt.
+    One prompt; `reset` takes no other text.
 Version history:
     v0: first version.
 """

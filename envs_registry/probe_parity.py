@@ -22,12 +22,12 @@ Info:
 
 Arguments:
     `num_bits` (3), 1 to 8; more than 3 need `max_prompt_tokens` of as many and one. A transformer
-    from scratch needs very long for 4. Those of `TextEnvConfig` but for data and models, which are
-    fixed. `solution` of the unwrapped environment has V*, Q* and the best return, exactly. With
-    another `reward`, `action_mask`, `stop` or `missing_eos_score` what is best is not known: no
-    `regret`, and `solution` raises.
+    from scratch needs very long for 4. Those of `TextEnvConfig` but for data, models, `tokenizer`
+    and `action_tokens`, which are fixed. `solution` of the unwrapped environment has V*, Q* and the
+    best return, exactly. With another `reward`, `action_mask`, `stop` or `missing_eos_score` what
+    is best is not known: no `regret`, and `solution` raises.
 Data:
-    All prompts, in every split.
+    All prompts, in every split; `reset` takes no other text.
 Version history:
     v0: first version.
 """

@@ -3,10 +3,10 @@
 Description:
     A passage tells four facts about two people, and a question asks for one more or less: the
     agent answers, token by token, as short as it can, or says "not in the text" where the passage
-    tells it of somebody else only. The reference model was tuned on what people answer when nobody
-    asks them to be brief: most quote a whole sentence. A reward model learned from comparisons of a
-    fallible teacher gives the score; the gold utility, which the agent never sees, is the token F1
-    with the right answer, and 1 or 0 for a refusal that is right or wrong.
+    tells it of the other person only, or of nobody. The reference model was tuned on what people
+    answer when nobody asks them to be brief: most quote a whole sentence. A reward model learned
+    from comparisons of a fallible teacher gives the score; the gold utility, which the agent never
+    sees, is the token F1 with the right answer, and 1 or 0 for a refusal that is right or wrong.
 
 Observation:
     `Box(0, V, (L,), int64)`: the passage's and question's tokens (they end in "Answer:"), the

@@ -129,7 +129,8 @@ def test_a_dataset_that_lacks_what_the_task_needs(
         QAEnv(dataset=file, dataset_columns=columns, **models)
 
 
-def test_the_reward_model_ranks_right_above_wrong_and_above_silence() -> None:
+def test_the_reward_model_ranks_right_above_what_was_not_asked_for_and_above_silence() -> None:
+    """What is told of something else, that is; of whom it is told the small model does not see."""
     env = MessageAction(gym.make(ID, split="validation", device="cpu"))
     prompts = [env.get_wrapper_attr("task").prompts[i] for i in range(60)]
 
@@ -141,14 +142,14 @@ def test_the_reward_model_ranks_right_above_wrong_and_above_silence() -> None:
         return float(np.mean(scores))
 
     right = mean_score(lambda prompt: f" {ideal_answer(prompt.facts)}")
-    wrong = mean_score(lambda prompt: f" {_another_value(prompt)}")
+    not_asked_for = mean_score(lambda prompt: f" {_of_another_attribute(prompt)}")
     silent = mean_score(lambda prompt: "")
     refusing = mean_score(lambda prompt: f" {REFUSALS[0]}")
-    assert right > max(wrong, silent, refusing) + 0.3
+    assert right > max(not_asked_for, silent, refusing) + 0.3
 
 
-def _another_value(prompt: Prompt) -> str:
-    """Return what the passage says of something else than what is asked."""
+def _of_another_attribute(prompt: Prompt) -> str:
+    """Return what the passage says of something else than what is asked, of whomever."""
     asked = prompt.facts["attribute"]
     return next(value for _, attribute, value in prompt.facts["told"] if attribute != asked)
 

@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 
 from textgym.agents.evaluation.judges import GoldJudge, judge_named, reward_judge
+from textgym.config import TextEnvConfig
 from textgym.envs_registry.exact_kl import ExactKLVectorEnv
 from textgym.tokenizer import load_tokenizer
 from textgym.types import Episode, Prompt
 
 
 def probe_task(**changes):
-    task = ExactKLVectorEnv(num_envs=1).task
-    return replace(task, config=replace(task.config, **changes))
+    """A task of no models; the config is a plain one, since the probe's own refuses any."""
+    return replace(ExactKLVectorEnv(num_envs=1).task, config=TextEnvConfig(**changes))
 
 
 def tiny_task(tokenizer_folder, **changes):

@@ -93,7 +93,7 @@ DATASET = DatasetForm(
     to_prompt=prompt_of,
     needs={"question": "a question about each passage", "reference": "answers"},
     gold=QAGold(),
-    columns="prompt=context,question=question,reference=answers.0.text",
+    columns="prompt=context,question=question,reference=answers.*.text",
     names=("question",),
 )
 

@@ -65,11 +65,12 @@ def _open(
     config: StudyConfig, sampling: EvaluationConfig
 ) -> tuple[gym.vector.VectorEnv, TransformerPolicy]:
     """Return the environment, its score gold itself, and the reference model as a policy."""
-    kwargs = {**config.env_kwargs, "reward": "gold"}
-    env = make_evaluation_env(config.env_id, sampling, **kwargs)
-    core: Any = env.unwrapped
-    if core.task.gold is None:
+    # Before it is asked to pay by gold, which an environment without may refuse in other words.
+    plain: Any = gym.make_vec(config.env_id, num_envs=1, **config.env_kwargs).unwrapped
+    if plain.task.gold is None:
         raise ValueError(f"{config.env_id} has no gold utility, without which nothing is judged")
+    env = make_evaluation_env(config.env_id, sampling, **{**config.env_kwargs, "reward": "gold"})
+    core: Any = env.unwrapped
     policy = reference_policy(env, seed=sampling.seed, device=core.config.device)
     if policy is None:
         raise ValueError(f"{config.env_id} has no language model as its reference")

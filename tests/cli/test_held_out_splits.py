@@ -30,5 +30,5 @@ def test_what_environments_hold_out_is_held_out(tmp_path: Path, tiny_model_folde
 
 
 def test_line_ends_as_a_shell_passes_them() -> None:
-    given = env_kwargs("Probe-ExactKL-v0", [r"prompt_template={prompt}\n\nTL;DR:", r"stop=\n"])
+    given = env_kwargs("RLHF-Summarize-v0", [r"prompt_template={prompt}\n\nTL;DR:", r"stop=\n"])
     assert given == {"prompt_template": "{prompt}\n\nTL;DR:", "stop": "\n"}

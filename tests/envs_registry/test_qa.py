@@ -94,6 +94,18 @@ def test_squad_columns_are_known_and_have_a_gold(models: dict[str, Any], tmp_pat
     assert len(texts) == 30
 
 
+def test_squad_rows_with_several_answers_and_with_none(
+    models: dict[str, Any], tmp_path: Path
+) -> None:
+    several = {**SQUAD[3], "answers": [{"text": "3"}, {"text": "three"}]}
+    none = {**SQUAD[4], "answers": []}
+    file = write(tmp_path / "squad.jsonl.gz", [several, none])
+    env = QAEnv(dataset=file, reward="gold", **models)
+    prompts = env.get_wrapper_attr("task").prompts
+    assert [prompts[i].facts["answers"] for i in (0, 1)] == [["3", "three"], []]
+    assert answered(env, " three")["score"] == 1.0
+
+
 def test_mapped_columns_and_questions_without_an_answer(
     models: dict[str, Any], tmp_path: Path
 ) -> None:

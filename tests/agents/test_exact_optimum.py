@@ -57,6 +57,7 @@ def test_within_one_per_cent_of_the_exact_optimum() -> None:
     assert 0 <= relative_regret(*trained()) < 0.01
 
 
+@pytest.mark.slow
 def test_both_halves_seek_one_optimum_and_one_half_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

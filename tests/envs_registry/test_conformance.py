@@ -163,9 +163,7 @@ def test_make_vec_in_sync_mode(row: EnvRow, models: dict[str, Any]) -> None:
 
 IN_WORKERS = (
     "RLHF-Summarize-v0",
-    "RLHF-Hackable-v0",
     "RLHF-Dialogue-v0",
-    "RLHF-MultiObjective-v0",
     "Probe-Copy-v0",
 )
 ASYNC = """

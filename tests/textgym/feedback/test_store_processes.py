@@ -103,6 +103,7 @@ def test_100_000_records_by_two_writers_that_are_killed_again_and_again(location
         assert store.statistics().records == 2 * total
 
 
+@pytest.mark.slow
 def test_100_000_records_are_written_and_read_back(tmp_path: Path) -> None:
     annotator = Annotator(id="sim", kind="simulated")
     prompt = PromptText(text="Q: " + "word " * 30, token_ids=tuple(range(30)))

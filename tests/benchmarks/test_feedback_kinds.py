@@ -18,6 +18,7 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_models = pytest.mark.skipif(not BUNDLE.folder.is_dir(), reason="the models are not built")
 
 
+@pytest.mark.slow
 @needs_models
 def test_kinds_alone_and_together(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     flags = ["--labels", "12", "--held-out", "8", "--seeds", "1", "--epochs", "0.1"]

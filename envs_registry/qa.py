@@ -37,8 +37,9 @@ Data:
     `qa_passages`: item i of a split is a pure function of (`data_seed`, `split`, i); splits share
     no item. A million items in "train", ten thousand each in "validation" and "test"; in .7 of
     them the passage says. The references are by people who were asked to be brief; some are wrong.
-    The bundled models are small: they tell what is asked for, not of whom. Of the questions that
-    the passage answers for the other person only they answer most.
+    The bundled models are small: they tell what is asked for, not of whom. Where the passage
+    answers for the other person only, the reference mostly answers, and the reward model is wrong:
+    it pays that answer above the refusal, which is right there.
 
 Version history:
     v0: first version.

@@ -160,6 +160,23 @@ def test_the_reward_model_ranks_right_above_what_was_not_asked_for_and_above_sil
     assert right > max(not_asked_for, silent, refusing) + 0.3
 
 
+def test_the_reward_model_is_wrong_where_it_is_told_of_the_other_person() -> None:
+    """A known limit, which qa.py and docs/results.md state: when it goes, so must they."""
+    env = MessageAction(gym.make(ID, split="validation", device="cpu"))
+    margins = []
+    for prompt_id in range(100):
+        prompt = env.get_wrapper_attr("task").prompts[prompt_id]
+        told = {attribute: value for _, attribute, value in prompt.facts["told"]}
+        if prompt.facts["answers"] or prompt.facts["attribute"] not in told:
+            continue
+        scores = []
+        for text in (told[prompt.facts["attribute"]], REFUSALS[0]):
+            env.reset(options={"prompt_id": prompt_id})
+            scores.append(env.step(f" {text}")[4]["score"])
+        margins.append(scores[0] - scores[1])
+    assert len(margins) >= 8 and min(margins) > 0
+
+
 def _of_another_attribute(prompt: Prompt) -> str:
     """Return what the passage says of something else than what is asked, of whomever."""
     asked = prompt.facts["attribute"]
